@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from heapq import heappush
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from redis_mob.fleet.topology import is_forbidden
 from redis_mob.fleet.transition_builder import NOT_REACHED, exhausted_text
 from redis_mob.kernel.frame import ENDED
 from redis_mob.kernel.seeds import body_frame_id, loop_instance_id, root_frame_id
 from redis_mob.models.definition import LimitsSpec, MobDefinition
-from redis_mob.models.flow import LoopIterationState, LoopPhase, LoopStage, NodeStatus
+from redis_mob.models.flow import NodeStatus
 from redis_mob.models.flow_spec import DependsOnMode, FrameStepSpec
 from redis_mob.models.transition import NodeKey
 from redis_mob.operations.frame_replay import Frame, Loop, Plan
+from redis_mob.operations.loop_answers import NO_ANSWERS, LoopAnswers
 
 Path: TypeAlias = tuple[str, ...]
 """A node of a flow: the nodes of the loops around it, outermost first, and its own."""
@@ -28,29 +29,6 @@ Path: TypeAlias = tuple[str, ...]
 _BEGUN = ENDED | {NodeStatus.RUNNING}
 _RANK = {NodeStatus.SKIPPED: 1, NodeStatus.CANCELED: 2, NodeStatus.COMPLETED: 3, NodeStatus.FAILED: 4}
 """Which end of a node counts for its step, of several."""
-
-
-class LoopAnswers(NamedTuple):
-    """How often the condition of a loop did not hold, and whether it did then: no event tells that."""
-
-    not_met: int = 0
-    is_met: bool = False
-
-    @classmethod
-    def of(cls, loop: LoopIterationState) -> LoopAnswers:
-        """Those of a loop as it is stored."""
-        match loop.phase:
-            case LoopPhase.COMPLETED:
-                return cls(loop.last_completed_iteration, is_met=True)
-            case LoopPhase.EXHAUSTED:
-                return cls(loop.max_iterations)
-            case _ if loop.stage is LoopStage.AWAITING_UNTIL_EVALUATION:
-                return cls(loop.last_completed_iteration)
-            case _:
-                return cls(loop.current_iteration)
-
-
-NO_ANSWERS = LoopAnswers()
 
 
 class FlowReplay:
@@ -105,6 +83,7 @@ class FlowReplay:
         self._prove(path)
         if (found := self._find(path)) is not None and found.status[path[-1]] in ENDED:
             self._repeat(path)
+        self._grant()
         frame = self._root
         for node_id in path[:-1]:
             loop = self._loop_at(frame, node_id)
@@ -148,8 +127,10 @@ class FlowReplay:
             self._answer(loop, is_met=exhausted_text(loop.spec.loop_id) not in reason)
         if not self._root.left:
             return []
+        if status is not NodeStatus.CANCELED:
+            self._grant()
         self._is_ending = True
-        before = {key for key, one in self._statuses() if one is NodeStatus.SKIPPED}
+        before = self._told_as_skipped()
         is_canceled = status is NodeStatus.CANCELED
         if not is_canceled and self._stuck is not None:
             frame, node_id = self.frames[self._stuck[0]], self._stuck[1]
@@ -312,6 +293,8 @@ class FlowReplay:
                 around.append(loop)
                 frame = self._latest(loop)
         for loop in reversed(around):
+            if loop.body is not None:
+                self._conclude(loop.body)
             if loop.id in self._undecided:
                 if loop.bodies < loop.spec.max_iterations:
                     self._answer(loop, is_met=False)
@@ -330,10 +313,19 @@ class FlowReplay:
             is_proven = node.depends_on_mode is DependsOnMode.ALL or not frame.completed[node_id]
             if frame.status[node_id] is NodeStatus.PENDING and is_proven:
                 for needed in node.depends_on:
-                    if (loop := self._undecided.get(loop_instance_id(frame.frame_id, needed))) is not None:
-                        self._answer(loop, is_met=True)
+                    self._conclude(frame, needed)
             loop = self._loops.get(loop_instance_id(frame.frame_id, node_id))
             frame = None if loop is None else self._latest(loop)
+
+    def _conclude(self, frame: Frame, *node_ids: str) -> None:
+        """These nodes of a frame, or all, are over: of loops among them, and in these, the condition held."""
+        for node_id in node_ids or frame.plan.bodies:
+            loop_id = loop_instance_id(frame.frame_id, node_id)
+            loop = self._loops.get(loop_id)
+            if loop is not None and loop.body is not None:
+                self._conclude(loop.body)
+            if (undecided := self._undecided.get(loop_id)) is not None:
+                self._answer(undecided, is_met=True)
 
     def _exhaust(self, path: Path) -> None:
         """A step is not reached: the loops that it needs, and whose condition is not known, are exhausted."""
@@ -360,6 +352,18 @@ class FlowReplay:
         for frame_id, frame in self.frames.items():
             for node_id, status in frame.status.items():
                 yield (frame_id, node_id), status
+
+    def _told_as_skipped(self) -> set[NodeKey]:
+        """The nodes that are skipped by what the log tells: what it does not tell had not come to that."""
+        untold, told = self._untold.copy(), set[NodeKey]()
+        for key, status in reversed(list(self._statuses())):
+            if status is NodeStatus.SKIPPED:
+                step_id = next(self.frames[key[0]].plan.steps_of(key[1]), "")
+                if untold[step_id] > 0:
+                    untold[step_id] -= 1
+                else:
+                    told.add(key)
+        return told
 
     def _canceled(self, before: set[NodeKey]) -> list[NodeKey]:
         """The nodes that are skipped of steps that no other node decides (contract: kernel-39)."""

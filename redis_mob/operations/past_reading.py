@@ -10,7 +10,7 @@ from redis_mob.fleet.definitions import Definitions
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.transition import RunView
-from redis_mob.operations.flow_replay import LoopAnswers
+from redis_mob.operations.loop_answers import LoopAnswers
 from redis_mob.operations.run_events import checked_run_id, events_of
 from redis_mob.operations.time_travel import RunMoment, RunPast
 from redis_mob.storage import MobStorage

@@ -34,8 +34,9 @@ from redis_mob.models.flow_events import (
 )
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import NodeKey
-from redis_mob.operations.flow_replay import FlowReplay, LoopAnswers
+from redis_mob.operations.flow_replay import FlowReplay
 from redis_mob.operations.frame_replay import Frame, Loop
+from redis_mob.operations.loop_answers import LoopAnswers
 from redis_mob.operations.state_of import STATE_OF_NODE
 from redis_mob.operations.states import State
 

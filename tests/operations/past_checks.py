@@ -9,7 +9,7 @@ from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.transition import RunView
-from redis_mob.operations.flow_replay import LoopAnswers
+from redis_mob.operations.loop_answers import LoopAnswers
 from redis_mob.operations.run_description import (
     LoopDescription,
     NodeDescription,
