@@ -8,6 +8,7 @@
 #   make bench        [ARGS='--seconds 2']    measure this machine, and write docs/benchmarks
 #   make bench-check  [ARGS='--scenarios calls']  compare its ratios with those stored there
 #   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with the peers that install here
+#   make screenshots                          take the pictures of the page anew, in docs/pictures; it needs chromium
 #   make dist | smoke                         build the wheel and the source archive | and try them as installed
 #   make test-image  [IMAGE=redis:7.4]        run the conformance suite on a server of an image; it needs Docker
 #   make test-topologies                      run the tests of docker-compose.yml; they need Docker and Compose 2
@@ -24,7 +25,7 @@ IMAGE ?=
 # The tests start thousands of processes: without bytecode each of them would compile the whole package, for a second.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-ui test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness dist smoke clean
+.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness dist smoke clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -120,6 +121,9 @@ $(PEERS)/.installed: pyproject.toml | $(VENV)/.created
 $(PEERS_NODE)/.installed: bench/peers/package.json
 	@if command -v npm >/dev/null && npm install --prefix $(@D)/.. --no-package-lock --no-audit --no-fund \
 		--ignore-scripts --silent; then touch $@; fi
+
+screenshots: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.ui.browser.pictures docs/pictures
 
 # A wheel and a source archive, in dist/.
 dist: $(VENV)/.installed-dev

@@ -1,4 +1,4 @@
-"""The files of the page: read once, compressed once, and kept by browsers as long as they are the same."""
+"""The files of the page, read and compressed once; browsers keep them as long as they are the same (decision 0052)."""
 
 from __future__ import annotations
 

@@ -47,10 +47,12 @@ def routes() -> list[Route]:
 
 
 async def run(request: Request) -> Response:
-    """A run as it is now, with the attempts of its members; long texts are cut."""
+    """A run as it is now, with the attempts of its members unless `attempts` is "no"; long texts are cut."""
     at, run_id = desk(request), run_id_in(request)
     try:
-        found = await describe(at.storage, run_id, outputs=False, attempts=True, definitions=at.definitions)
+        # attempts are read from the log, and cost more than all the rest
+        attempts = request.query_params.get("attempts") != "no"
+        found = await describe(at.storage, run_id, outputs=False, attempts=attempts, definitions=at.definitions)
     except NotFoundError as error:
         raise gone_or(error, request, run_id) from None
     return raw(await asyncio.to_thread(_described, found))

@@ -147,7 +147,9 @@ function App() {
   };
 
   if (error && !session) return html`<main id="content" class="bare"><${Problem} error=${error} /></main>`;
-  if (!session) return html`<main id="content" class="bare"><${Skeleton} /></main>`;
+  if (!session)
+    return html`<header class="top"><span class="brand"><img src="favicon.svg" alt="" width="22" height="22" /><span>redis_mob</span></span></header>
+      <main id="content"><div class="page"><${Skeleton} lines=${10} /></div></main>`;
   if (!isIn) return html`<main id="content" class="bare"><${Login} done=${signIn} /></main>`;
   return html`<a class="skip" href="#content" onClick=${(event) => {
       event.preventDefault();

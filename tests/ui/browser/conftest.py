@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from tests.ui.browser.places import CHROMIUM
 from tests.ui.browser.scene import Scene, set_up
 from tests.ui.browser.served_page import ServedPage
+
+expect.set_options(timeout=20_000)
 
 OpenPage = Callable[..., Awaitable[Page]]
 
@@ -88,7 +90,9 @@ async def open_page(chromium: Browser, served: ServedPage, watched: Watched) -> 
         page.on("console", watched.hear)
         page.on("pageerror", lambda error: watched.said.append(str(error)))
         page.on("dialog", lambda dialog: watched.said.append(f"dialog: {dialog.message}"))
-        await page.expose_function("executed", lambda: watched.said.append("a script of others was executed"))
+        await cast("Any", page).expose_function(  # its types are not complete
+            "executed", lambda: watched.said.append("a script of others was executed")
+        )
         if place is not None:
             await page.goto(f"{served.base}{place}")
         return page

@@ -29,7 +29,7 @@ _SCRIPTS = (
     "<style>@import '//evil.test/x.css'; * { display: none }</style>",
     "<img src=//evil.test/leak.png>",
     "</pre></bdi></div><script>executed()</script>",
-    "\"><script>executed()</script>",
+    '"><script>executed()</script>',
     "' onmouseover='executed()' x='",
     "`${executed()}`",
     "${executed()}",

@@ -1,4 +1,4 @@
-"""The fleet that the page shows in its tests and pictures: it reviews papers, waits for people, fails, and is hostile."""
+"""The fleet that the page shows in its tests and pictures: it reviews papers, asks people, fails, and is hostile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from redis_mob.models.flow_spec import DispatchMode, FlowSpec, FlowStepSpec, Fra
 from tests.fleet.flows import loop, mob, node, step, wait, with_flows
 from tests.ui.browser.hostile import HOSTILE
 
-MEMBERS = {"reader": 3, "critic": 3}
+EACH = 5
+"""Hostile texts of one step: each of its members says one."""
+
+MEMBERS = {"reader": 3, "critic": 3, "hostile": EACH}
 
 _ALWAYS = NotCondition(expr=EqCondition(path="params.none", value=1))
 
@@ -92,12 +95,17 @@ def papers() -> MobDefinition:
         mob({"greet": _one("quick")}, limits={"max_output_bytes": 16_000_000}).model_copy(update={"id": "papers"}),
         hello={"greet": _one("quick"), "part": _one("quick", "greet")},
         review=_REVIEW,
-        gated={"first": _one("quick"), "held": _one("held", "first", timeout_ms=600_000), "last": _one("quick", "held")},
+        gated={
+            "first": _one("quick"),
+            "held": _one("held", "first", timeout_ms=600_000),
+            "last": _one("quick", "held"),
+        },
         release={"build": _one("quick"), "wait": wait("build", signal="released", schema=json.dumps(_RELEASED))},
         large={"pour": _one("pourer", timeout_ms=60_000)},
         failing={"draw": _one("quick"), "judge": _one("judge", "draw"), "frame": _one("quick", "judge")},
         hostile={
-            f"h{number:02}": _one("hostile", message=f"{{{{ params.texts.{number} }}}}") for number in range(len(HOSTILE))
+            f"h{number}": step(role="hostile", message=f"{{{{ params.texts.{number * EACH} }}}}")
+            for number in range(len(HOSTILE) // EACH)
         },
     )
 
@@ -166,12 +174,12 @@ def _fail(_ctx: StepContext) -> Any:
 
 async def _hostile(ctx: StepContext) -> Any:
     """Gives, tells and raises what the page must not do."""
-    text = HOSTILE[int(ctx.step_id[1:])]
+    text = HOSTILE[EACH * int(ctx.step_id[1:]) + int(ctx.member.rpartition("-")[2]) - 1]
     await ctx.report(0.5, text[:1000])
     await ctx.stream(text[:4000])
-    if ctx.step_id.endswith("7"):
+    if ctx.step_id == "h9":
         raise ValueError(text)
-    return {"text": text, text[:100]: [text]}
+    return text
 
 
 def many_steps(number: int) -> MobDefinition:

@@ -11,7 +11,7 @@ from playwright.async_api import async_playwright
 
 from redis_mob.connection.embedded.server import EmbeddedServer
 from tests.ui.browser.places import CHROMIUM, settled
-from tests.ui.browser.scene import Scene, set_up
+from tests.ui.browser.scene import set_up
 from tests.ui.browser.served_page import ServedPage
 
 PICTURES = {
@@ -29,19 +29,18 @@ PICTURES = {
 
 
 async def main(folder: Path, widths: tuple[int, ...] = ()) -> None:
-    """Write the pictures; at further widths, in both themes, if some are given."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the pictures into a folder that is there; at further widths, in both themes, if some are given."""
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if program is None:
         raise SystemExit("there is no chromium on PATH: install it (Debian: apt-get install chromium)")
     server = await EmbeddedServer.start()
     try:
         async with ServedPage(server.url, "papers").running() as served, async_playwright() as playwright:
-            scene = await set_up(served)
+            scene = await set_up(served, is_hostile=False)
             browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
             wanted = [(name, *picture) for name, picture in PICTURES.items()]
             if widths:
-                places = {name: place for name, (place, _, scheme) in PICTURES.items() if name not in ("run-dark", "phone")}
+                places = {name: place for name, (place, *_) in PICTURES.items() if name not in ("run-dark", "phone")}
                 wanted = [
                     (f"{name}-{width}-{scheme}", place, width, scheme)
                     for name, place in places.items()
@@ -65,4 +64,5 @@ async def main(folder: Path, widths: tuple[int, ...] = ()) -> None:
 
 
 if __name__ == "__main__":
+    Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
     asyncio.run(main(Path(sys.argv[1]), tuple(map(int, sys.argv[2:]))))

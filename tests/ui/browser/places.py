@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from playwright.async_api import Page, expect
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -31,3 +33,9 @@ async def settled(page: Page) -> None:
     await expect(page.locator(".stand")).to_have_attribute("data-state", "live")
     if await page.locator(".graph").count():
         await expect(page.locator(".graph canvas")).to_have_attribute("data-drawn", "true")
+        await expect(page.get_by_role("slider")).to_be_visible()
+
+
+async def dev_tools(page: Page) -> Any:
+    """A session of the protocol by which the tools of developers steer a page; its types are not complete."""
+    return cast("Any", await page.context.new_cdp_session(page))

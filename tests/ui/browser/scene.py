@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 from redis_mob.models.config import PutIfRevision
+from redis_mob.models.labels import AttributeValue
+from redis_mob.models.run_status import NOT_OVER
 from redis_mob.testing.waiting import LONG
 from tests.ui.browser.hostile import HOSTILE
 from tests.ui.browser.served_page import ServedPage
@@ -25,20 +27,27 @@ class Scene:
     canceled: str
 
 
-async def set_up(served: ServedPage) -> Scene:
-    """Start them, and wait until each has come as far as it is shown."""
-    return await served.call(_set_up(served))
+async def set_up(served: ServedPage, *, is_hostile: bool = True) -> Scene:
+    """Start them, and wait until each has come as far as it is shown; pictures are made without what is hostile."""
+    return await served.call(_set_up(served, is_hostile))
 
 
-async def _set_up(served: ServedPage) -> Scene:
+async def _set_up(served: ServedPage, is_hostile: bool) -> Scene:
     start, storage = served.fleet.start, served.storage
-    labels = {"attributes": {"customer": "acme", "tier": 2}, "summary": "Review of “Fleets that agree”"}
+    labels: dict[str, AttributeValue] = {"customer": "acme", "tier": 2}
     for number in range(QUICK):
         await start("hello", {"number": number}, attributes={"batch": "morning"}, summary=f"Greeting {number}")
-    hostile = await start("hostile", {"texts": HOSTILE}, attributes={"name": HOSTILE[0]}, summary=HOSTILE[1])
+    hostile = ""
+    if is_hostile:
+        hostile = await start("hostile", {"texts": HOSTILE}, attributes={"name": HOSTILE[0]}, summary=HOSTILE[1])
     failed = await start("failing", attributes={"customer": "umbrella"})
     waiting = await start("release", summary="Waits until it is released")
-    review = await start("review", {"paper": "Fleets that agree"}, **labels)
+    review = await start(
+        "review",
+        {"paper": "Fleets that agree"},
+        attributes=labels,
+        summary="Review of “Fleets that agree”",
+    )
     canceled = await start("release")
     await storage.config.put("prompts", "editor", {"text": "Plan the review.", "temperature": 0.2})
     for revision in (1, 2):
@@ -51,10 +60,10 @@ async def _set_up(served: ServedPage) -> Scene:
         while not await admin.inbox() or (await admin.describe(canceled)).steps.get("waiting") != 1:
             await wake_up.wait(0.05)
         await admin.cancel(canceled, wait=True)
-        for run_id in (failed, hostile):
+        for run_id in filter(None, (failed, hostile)):
             await served.fleet.wait(run_id)
         while (await admin.describe(waiting)).steps.get("waiting") != 1:
             await wake_up.wait(0.05)
-        while (await admin.count())["pending"] + (await admin.count())["running"] > 2:
+        while sum((await admin.count(statuses=NOT_OVER)).values()) > 2:
             await wake_up.wait(0.05)
     return Scene(review, failed, waiting, hostile, canceled)

@@ -1,4 +1,4 @@
-"""A page that is served for tests, with workers behind it, in a thread of its own: the test's loop drives the browser."""
+"""A page that is served for tests, with workers behind it, in a thread of its own: the browser has the test's loop."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class ServedPage:
         config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._listening]))
-        while not self._server.started and not self._serving.done():
+        while not self._server.started and not self._serving.done():  # noqa: ASYNC110 - uvicorn has no event
             await asyncio.sleep(0.01)
 
     async def _stop_server(self) -> None:

@@ -22,6 +22,7 @@ async def confirm(page: Page, button: str, verb: str) -> None:
 
 
 async def test_a_run_is_paused_resumed_canceled_and_deleted(open_page: OpenPage, served: ServedPage) -> None:
+    """See contract: ui-45."""
     run_id = await served.started("release", wait=False)
     page = await open_page(f"#/runs/{run_id}")
     await settled(page)
@@ -39,10 +40,11 @@ async def test_a_run_is_paused_resumed_canceled_and_deleted(open_page: OpenPage,
 async def test_a_signal_is_sent_with_a_form_of_its_schema(
     open_page: OpenPage, served: ServedPage, scene: Scene, watched: Watched
 ) -> None:
+    """See contract: ui-45."""
     run_id = await served.started("release", wait=False)
     page = await open_page(f"#/runs/{run_id}")
     await expect(page.locator(".rows")).to_contain_text("wait")
-    await expect(page.locator(".step-row", has_text="wait").locator(".tag")).to_contain_text("waiting")
+    await expect(page.locator(".facts-steps")).to_have_text("11")  # one has completed, one waits
     await page.get_by_role("button", name="Signal…").click()
     dialog = page.get_by_role("dialog")
     await expect(dialog.get_by_label("Name")).to_have_value("released")
@@ -56,10 +58,11 @@ async def test_a_signal_is_sent_with_a_form_of_its_schema(
     await dialog.get_by_role("button", name="Send").click()
     await expect(page.locator(".run-status")).to_contain_text("completed")
     outputs = (await served.call(served.fleet.wait(run_id))).root_step_outputs
-    assert outputs["wait"] == {"version": 3, "note": "at last"}
+    assert outputs["wait"]["payload"] == {"version": 3, "note": "at last"}
 
 
 async def test_an_ask_is_approved_with_another_value(open_page: OpenPage, served: ServedPage) -> None:
+    """See contract: ui-45."""
     run_id = await served.started("review", {"paper": "another"}, wait=False)
     page = await open_page("#/inbox")
     card = page.locator(".ask", has=page.locator(f"a[href*='{run_id}']"))
@@ -73,6 +76,7 @@ async def test_an_ask_is_approved_with_another_value(open_page: OpenPage, served
 
 
 async def test_a_retry_from_a_step_begins_a_new_run(open_page: OpenPage, scene: Scene) -> None:
+    """See contract: ui-45."""
     page = await open_page(f"#/runs/{scene.failed}?step=judge")
     await confirm(page, "Retry from here…", "Start the new run")
     await expect(page.locator(".facts")).to_contain_text("Forked from")
@@ -83,6 +87,7 @@ async def test_a_retry_from_a_step_begins_a_new_run(open_page: OpenPage, scene: 
 async def test_an_edit_that_comes_second_shows_both_versions(
     open_page: OpenPage, served: ServedPage, watched: Watched
 ) -> None:
+    """See contract: ui-45."""
     config = served.storage.config
     await served.call(config.put("prompts", "shared", {"text": "first", "meta": {"revision": 1}}))
     page = await open_page("#/config/prompts/shared")
@@ -104,6 +109,7 @@ async def test_an_edit_that_comes_second_shows_both_versions(
 
 
 async def test_the_slider_shows_the_graph_as_it_was(open_page: OpenPage, scene: Scene) -> None:
+    """See contract: ui-42."""
     page = await open_page(f"#/runs/{scene.failed}")
     await settled(page)
     judge = page.get_by_role("list", name="Steps").locator(".row", has_text="judge")

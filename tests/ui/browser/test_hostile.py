@@ -7,6 +7,7 @@ from playwright.async_api import Request, expect
 
 from tests.ui.browser.conftest import OpenPage
 from tests.ui.browser.hostile import HOSTILE
+from tests.ui.browser.papers import EACH
 from tests.ui.browser.places import settled
 from tests.ui.browser.scene import Scene
 from tests.ui.browser.served_page import ServedPage
@@ -18,6 +19,7 @@ STRANGE = r"/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\
 
 
 async def test_fifty_hostile_outputs_are_only_read(open_page: OpenPage, served: ServedPage, scene: Scene) -> None:
+    """See contract: ui-41."""
     assert len(HOSTILE) == 50
     page = await open_page("#/runs")
     elsewhere: list[str] = []
@@ -32,15 +34,16 @@ async def test_fifty_hostile_outputs_are_only_read(open_page: OpenPage, served: 
         await page.evaluate(f"location.hash = '#/runs/{scene.hostile}{place}'")
         await settled(page)
         assert not await page.evaluate(f"{STRANGE}.test(document.body.innerText)"), place
-    for number, text in enumerate(HOSTILE):
-        step = f"h{number:02}"
-        await page.evaluate(f"location.hash = '#/runs/{scene.hostile}?step={step}'")
-        panel = page.get_by_role("complementary", name=f"Step {step}", exact=True)
-        shown = panel.get_by_role("region", name="Reason" if step.endswith("7") else "Output", exact=True)
-        await expect(shown).to_be_visible()
-        if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
-            assert text[:200] in await shown.inner_text()
-        assert not await page.evaluate(f"{STRANGE}.test(document.body.innerText)"), text[:50]
+    for step in range(len(HOSTILE) // EACH):
+        await page.evaluate(f"location.hash = '#/runs/{scene.hostile}?step=h{step}'")
+        panel = page.get_by_role("complementary", name=f"Step h{step}", exact=True)
+        await expect(panel.locator(".member details").first).to_be_visible()
+        await page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        shown = await panel.inner_text()
+        for text in HOSTILE[step * EACH : (step + 1) * EACH]:
+            if text.isascii() and text.isprintable():
+                assert text[:200] in shown
+        assert not await page.evaluate(f"{STRANGE}.test(document.body.innerText)"), step
     tags = await page.evaluate("new Set([...document.querySelectorAll('#app *')].map((one) => one.localName)).size")
     assert tags < 60
     foreign = "script, iframe, object, embed, link, style, base, meta, template, video, form[action]"
@@ -50,6 +53,7 @@ async def test_fifty_hostile_outputs_are_only_read(open_page: OpenPage, served: 
 
 
 async def test_ten_megabytes_are_cut_and_can_be_downloaded(open_page: OpenPage, served: ServedPage) -> None:
+    """See contract: ui-41."""
     run_id = await served.started("large", wait=True)
     page = await open_page(f"#/runs/{run_id}?step=pour")
     shown = page.get_by_role("region", name="Output", exact=True)

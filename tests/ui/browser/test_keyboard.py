@@ -13,6 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_failure_is_found_and_read_by_keys_alone(open_page: OpenPage, scene: Scene) -> None:
+    """See contract: ui-44."""
     page = await open_page("#/")
     await settled(page)
     press = page.keyboard.press
@@ -44,6 +45,7 @@ async def test_a_failure_is_found_and_read_by_keys_alone(open_page: OpenPage, sc
 
 
 async def test_the_first_tab_skips_to_the_content_and_the_theme_is_kept(open_page: OpenPage) -> None:
+    """See contract: ui-44."""
     page = await open_page("#/runs")
     await settled(page)
     await page.keyboard.press("Tab")

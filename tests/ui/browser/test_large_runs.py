@@ -14,6 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_run_of_10_000_steps_is_drawn_and_scrolls(open_page: OpenPage, served: ServedPage) -> None:
+    """See contract: ui-43."""
     run_id = await served.call(served.large_run(10_000))
     page = await open_page(f"#/runs/{run_id}")
     canvas = page.locator(".graph canvas")
@@ -32,6 +33,7 @@ async def test_a_run_of_10_000_steps_is_drawn_and_scrolls(open_page: OpenPage, s
 
 
 async def test_the_list_of_runs_reads_on_as_it_is_scrolled(open_page: OpenPage, scene: Scene) -> None:
+    """See contract: ui-43."""
     page = await open_page("#/runs?flow=hello&status=completed")
     await settled(page)
     rows = page.locator(".row")
@@ -39,5 +41,6 @@ async def test_the_list_of_runs_reads_on_as_it_is_scrolled(open_page: OpenPage, 
     await page.locator("main").evaluate("(one) => one.scrollTo(0, one.scrollHeight)")
     await expect(page.locator(".end")).to_contain_text("runs.")
     await page.locator("main").evaluate("(one) => one.scrollTo(0, one.scrollHeight)")
-    last = int(await rows.last.get_attribute("aria-posinset") or 0)
-    assert last >= QUICK
+    number = (await page.locator(".end").inner_text()).split()[0]
+    assert int(number) >= QUICK
+    await expect(rows.last).to_have_attribute("aria-posinset", number)

@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.ui.browser.conftest import OpenPage, Watched
-from tests.ui.browser.places import settled
+from tests.ui.browser.places import dev_tools, settled
 from tests.ui.browser.scene import Scene
 from tests.ui.browser.served_page import ServedPage
 
@@ -17,8 +17,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WATCH_SHIFTS = """() => {
   window.shifts = 0;
+  window.what = [];
   new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+    for (const entry of list.getEntries()) {
+      window.shifts += entry.value;
+      window.what.push([location.hash, entry.value, ...entry.sources.map((one) => one.node?.className ?? one.node)]);
+    }
   }).observe({type: "layout-shift", buffered: true});
 }"""
 
@@ -36,6 +40,7 @@ async def gated(served: ServedPage) -> AsyncGenerator[str]:
 async def test_a_run_that_is_open_is_seen_to_go_on_in_all_tabs(
     open_page: OpenPage, served: ServedPage, scene: Scene, gated: str
 ) -> None:
+    """See contract: ui-42."""
     page = await open_page(f"#/runs/{gated}")
     other = await open_page(f"#/runs/{gated}/events", beside=page)
     steps = page.get_by_role("list", name="Steps")
@@ -54,6 +59,7 @@ async def test_a_run_that_is_open_is_seen_to_go_on_in_all_tabs(
 async def test_the_lists_and_the_overview_show_a_run_that_begins(
     open_page: OpenPage, served: ServedPage, scene: Scene
 ) -> None:
+    """See contract: ui-42."""
     page = await open_page("#/runs")
     overview = await open_page("#/", beside=page)
     await settled(page)
@@ -66,6 +72,7 @@ async def test_the_lists_and_the_overview_show_a_run_that_begins(
 async def test_the_page_goes_on_when_its_server_is_back(
     open_page: OpenPage, served: ServedPage, scene: Scene, gated: str, watched: Watched
 ) -> None:
+    """See contract: ui-42."""
     page = await open_page(f"#/runs/{gated}")
     await settled(page)
     watched.is_server_away = True
@@ -81,6 +88,7 @@ async def test_the_page_goes_on_when_its_server_is_back(
 
 
 async def test_nothing_jumps_while_the_page_is_read(open_page: OpenPage, served: ServedPage, scene: Scene) -> None:
+    """See contract: ui-44."""
     page = await open_page("#/")
     await settled(page)
     await page.evaluate(WATCH_SHIFTS)
@@ -88,14 +96,15 @@ async def test_nothing_jumps_while_the_page_is_read(open_page: OpenPage, served:
     for place in ("#/runs", f"#/runs/{scene.review}", f"#/runs/{scene.review}/timeline", "#/inbox"):
         await page.evaluate(f"location.hash = '{place}'")
         await settled(page)
-    assert await page.evaluate("window.shifts") < 0.1, "what Google's Web Vitals call good"
+    assert await page.evaluate("window.shifts") < 0.1, await page.evaluate("window.what")
 
 
 async def test_on_a_slow_network_the_page_says_that_it_reads(
     open_page: OpenPage, served: ServedPage, scene: Scene
 ) -> None:
+    """See contract: ui-42."""
     page = await open_page(None)
-    session = await page.context.new_cdp_session(page)
+    session = await dev_tools(page)
     await session.send("Network.enable")
     slow = {"offline": False, "latency": 300, "downloadThroughput": 50_000, "uploadThroughput": 20_000}
     await session.send("Network.emulateNetworkConditions", slow)
@@ -110,6 +119,7 @@ async def test_on_a_slow_network_the_page_says_that_it_reads(
 async def test_a_run_that_is_deleted_while_it_is_looked_at(
     open_page: OpenPage, served: ServedPage, watched: Watched
 ) -> None:
+    """See contract: ui-42."""
     run_id = await served.started("hello")
     page = await open_page(f"#/runs/{run_id}")
     await settled(page)

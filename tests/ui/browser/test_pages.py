@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from importlib.resources import files
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import Page, expect
 
-from redis_mob.ui.page_files import page_files
 from tests.ui.browser.conftest import OpenPage
-from tests.ui.browser.places import PLACES, settled
+from tests.ui.browser.places import PLACES, dev_tools, settled
 from tests.ui.browser.scene import Scene
-from tests.ui.browser.served_page import ServedPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 """All browser tests of a process share a browser, which lives in the session's loop."""
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
 WIDTHS = {360: 740, 1280: 800, 2560: 1300}
 
@@ -24,7 +21,8 @@ NOTHING_OVER = """() => {
   const view = document.getElementById("content");
   const wide = [document.documentElement, view].filter((one) => one.scrollWidth > one.clientWidth);
   const seen = [...document.querySelectorAll("#app button, #app a, #app input, #app select, h1, h2, .tile")].filter(
-    (one) => one.checkVisibility() && one.getBoundingClientRect().width > 2 && !one.closest(".row, canvas, .skip, .step-panel"));
+    (one) => one.checkVisibility() && one.getBoundingClientRect().width > 2
+      && !one.closest(".row, canvas, .skip, .step-panel"));
   const over = [];
   for (const one of seen) for (const other of seen) {
     if (one === other || one.contains(other) || other.contains(one)) continue;
@@ -39,9 +37,8 @@ NOTHING_OVER = """() => {
 
 
 @pytest.mark.parametrize("name", PLACES)
-async def test_each_place_fits_and_axe_finds_nothing_serious(
-    open_page: OpenPage, scene: Scene, name: str
-) -> None:
+async def test_each_place_fits_and_axe_finds_nothing_serious(open_page: OpenPage, scene: Scene, name: str) -> None:
+    """See contract: ui-44."""
     page = await open_page(PLACES[name].format(**vars(scene)))
     await settled(page)
     for width, height in WIDTHS.items():
@@ -49,8 +46,8 @@ async def test_each_place_fits_and_axe_finds_nothing_serious(
         assert await page.evaluate(NOTHING_OVER) == [], f"at {width} pixels"
     await page.set_viewport_size({"width": 1280, "height": 800})
     # as a tool of a developer does, past the policy of the page
-    session = await page.context.new_cdp_session(page)
-    await session.send("Runtime.evaluate", {"expression": AXE_SCRIPT})
+    session = await dev_tools(page)
+    await session.send("Runtime.evaluate", {"expression": AXE})
     for scheme in ("light", "dark"):
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         # what is not a matter of colours is the same in both

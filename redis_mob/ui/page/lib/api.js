@@ -100,7 +100,7 @@ export async function send(method, url, body, key) {
 }
 
 /**
- * What a URL answers, kept while a newer answer is on its way; null as URL asks nothing.
+ * What a URL answers, kept while a newer answer is on its way; nothing is asked as long as there is no URL.
  *
  * What may pass is tried again. `reload` reads again; calls while one is under way are one more read behind it. `asked` says
  * when the answer was asked for, and `took` how long that was under way, in milliseconds.

@@ -30,17 +30,22 @@ function standOf(node) {
 /** The run, with what was heard of it since it was read. */
 export function useRun(id) {
   const base = `api/${path("runs", id)}`;
-  const run = useLoad(base);
   const picture = useLoad(`${base}/picture`);
+  // the graph is drawn first: of a large run the description takes longer
+  const run = useLoad(picture.data || picture.error ? `${base}?attempts=no` : null);
   const [heard, setHeard] = useState({ patches: new Map(), status: null, steps: null });
   const [isGone, setGone] = useState(false);
 
   useEffect(() => {
     setHeard({ patches: new Map(), status: null, steps: null });
     setGone(false);
-    follow(id);
-    return () => follow(null);
   }, [id]);
+  // what goes on is told in detail once there is something to show it in
+  const isShown = Boolean(picture.data || picture.error);
+  useEffect(() => {
+    if (isShown) follow(id);
+  }, [id, isShown]);
+  useEffect(() => () => follow(null), [id]);
 
   // a long description is read less often
   const again = useCalm(run.reload, Math.max(CALM_MS, 8 * (run.took ?? 0)));
@@ -98,9 +103,9 @@ export function useRun(id) {
   };
 }
 
-/** All events of a run, small, and those that happen meanwhile. */
-export function useHistory(id) {
-  const { data, error, reload } = useLoad(`api/${path("runs", id)}/history`);
+/** All events of a run, small, and those that happen meanwhile; they are read once the run is. */
+export function useHistory({ id, base, run }) {
+  const { data, error, reload } = useLoad(run ? `${base}/history` : null);
   const [later, setLater] = useState([]);
   useEffect(() => setLater([]), [id]);
   useLive("events", ({ events }) => {

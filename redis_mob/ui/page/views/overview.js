@@ -80,7 +80,7 @@ function Workers({ workers, now }) {
 
 function Failures({ failures }) {
   if (!failures.length) return html`<${Empty}>No run failed in the last hour.</${Empty}>`;
-  return html`<ul class="plain failures">${failures.slice(0, 20).map(
+  return html`<ul class="plain failures clamped">${failures.slice(0, 20).map(
     (one) => html`<li key=${`${one.run_id} ${one.at}`}><${StateIcon} state="failed" />
       <div><a href=${href(["runs", one.run_id])}><${Text} of=${one.flow_id} /></a> <span class="muted"><${Text} of=${one.mob_id} /> ${"\u00b7"} <${Moment} at=${one.at} /></span>
       <p class="reason"><bdi>${short(one.reason, 240)}</bdi></p></div></li>`,

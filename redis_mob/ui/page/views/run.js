@@ -2,6 +2,7 @@
 import { html, useCallback, useEffect, useMemo, useState } from "../vendor/htm-preact.js";
 import { useLoad } from "../lib/api.js";
 import { useKeys } from "../lib/keys.js";
+import { useCalm } from "../lib/live.js";
 import { go, href, refine } from "../lib/router.js";
 import { StateTag } from "../lib/states.js";
 import { Block, Moment, Text, Told, clean, duration, number } from "../lib/text.js";
@@ -57,7 +58,7 @@ function Failures({ run }) {
   const failures = run.failures ?? [];
   if (!failures.length) return null;
   return html`<section class="panel" aria-label="Failures"><h2>Failures <span class="count">${failures.length}</span></h2>
-    <ul class="plain">${failures.slice(0, 20).map(
+    <ul class="plain clamped">${failures.slice(0, 20).map(
       (one, index) => html`<li key=${index}>
         ${one.step_id ? html`<a href=${href(["runs", run.run_id], { step: one.step_id })}><${Text} of=${one.step_id} /></a>` : html`<strong>The flow</strong>`}
         ${one.member && html` <span class="muted"><${Text} of=${one.member} /></span>`} <span class="muted"><${Moment} at=${one.at} /></span>
@@ -74,6 +75,16 @@ function Definition({ view }) {
       ${error ? html`<${Problem} error=${error} />` : data ? html`<${Block} value=${data} label="Definition" />` : html`<${Skeleton} lines=${10} />`}</section>`;
 }
 
+function Attempts({ view, open }) {
+  const { data, error, reload } = useLoad(view.base);
+  const again = useCalm(reload, 2000);
+  useEffect(() => {
+    if (data) again();
+  }, [view.run]);
+  if (error && !data) return html`<${Problem} error=${error} />`;
+  return data ? html`<${Timeline} run=${data} open=${open} />` : html`<${Skeleton} lines=${10} />`;
+}
+
 function place(view, query) {
   const node = query.get("node");
   const step = query.get("step");
@@ -85,7 +96,7 @@ function place(view, query) {
 
 export function Run({ id, tab = "graph", query, canOperate }) {
   const view = useRun(id);
-  const history = useHistory(id);
+  const history = useHistory(view);
   const tellers = useProgress(id);
   const [index, setIndex] = useState(null);
   const [retrying, setRetrying] = useState(null);
@@ -104,7 +115,7 @@ export function Run({ id, tab = "graph", query, canOperate }) {
 
   if (view.error && !view.run)
     return html`<h1>Run <bdi class="muted">${clean(id).slice(0, 8)}</bdi></h1>${view.isGone ? html`<div class="problem" role="alert"><strong>Deleted</strong><p>This run was deleted. <a href=${href(["runs"])}>All runs</a></p></div>` : html`<${Problem} error=${view.error} />`}`;
-  if (!view.run) return html`<h1>Run <bdi class="muted">${clean(id).slice(0, 8)}</bdi></h1><${Skeleton} lines=${12} />`;
+  if (!view.run && !view.picture) return html`<h1>Run <bdi class="muted">${clean(id).slice(0, 8)}</bdi></h1><${Skeleton} lines=${12} />`;
 
   const isPast = index !== null;
   const states = isPast ? (at?.states ?? new Map()) : view.states;
@@ -119,25 +130,24 @@ export function Run({ id, tab = "graph", query, canOperate }) {
       ${view.pictureError && !view.picture ? html`<${Problem} error=${view.pictureError} />` : html`<${Graph} picture=${view.picture} states=${states} selected=${found?.id ?? null} select=${choose} />`}
       <h2>Steps ${isPast ? html`<span class="muted">as they were</span>` : ""}</h2>
       <${Steps} places=${view.places} nodes=${view.picture?.nodes} states=${states} selected=${found?.id ?? null} select=${select} />`,
-    timeline: () => html`<${Timeline} run=${view.run} open=${openStep} />`,
+    timeline: () => html`<${Attempts} view=${view} open=${openStep} />`,
     events: () => (history.error && !history.events.length ? html`<${Problem} error=${history.error} />` : html`<${Events} runId=${id} events=${history.events} isLoading=${history.isLoading} />`),
     progress: () => html`<${Progress} tellers=${tellers} />`,
     definition: () => html`<${Definition} view=${view} />`,
   };
-  const current = Object.hasOwn(bodies, tab) ? tab : "graph";
+  const current = view.run && Object.hasOwn(bodies, tab) ? tab : "graph";
   return html`
     <header class="run-head">
-      <div class="line"><h1><${Text} of=${view.run.flow_id} /></h1><span class="run-status" aria-live="polite"><${StateTag} state=${view.run.pauses?.length && !isPast && status === "running" ? "paused" : status} /></span>
+      <div class="line"><h1>${view.run ? html`<${Text} of=${view.run.flow_id} />` : "Run"}</h1>${status && html`<span class="run-status" aria-live="polite"><${StateTag} state=${view.run?.pauses?.length && !isPast && status === "running" ? "paused" : status} /></span>`}
         <span class="muted run-id"><bdi>${clean(id)}</bdi></span>
-        ${canOperate && !view.isGone && html`<${Actions} view=${view} />`}</div>
+        ${canOperate && view.run && !view.isGone && html`<${Actions} view=${view} />`}</div>
       ${view.isGone && html`<div class="problem" role="alert"><strong>Deleted</strong><p>This run was deleted meanwhile. What was read of it is still here. <a href=${href(["runs"])}>All runs</a></p></div>`}
       ${view.error && !view.isGone && html`<${Problem} error=${view.error} />`}
-      <${Facts} run=${view.run} status=${view.status} steps=${view.steps} />
-      <${Waits} run=${view.run} />
+      ${view.run ? html`<${Facts} run=${view.run} status=${view.status} steps=${view.steps} /><${Waits} run=${view.run} />` : html`<${Skeleton} lines=${2} />`}
     </header>
     <nav class="tabs" aria-label="Parts of the run">${TABS.map(([name, label]) => html`<a key=${name} href=${href(["runs", id, name], { node: query.get("node"), step: query.get("step") })} aria-current=${name === current ? "page" : undefined}>${label}</a>`)}</nav>
     <div class=${found ? "split" : ""}>
-      <div class="tab-body">${bodies[current]()}${current === "graph" && html`<${Failures} run=${view.run} />`}</div>
+      <div class="tab-body">${bodies[current]()}${current === "graph" && view.run && html`<${Failures} run=${view.run} />`}</div>
       ${found && html`<${StepPanel} key=${found.id} view=${view} place=${found} stand=${states.get(found.id)} tellers=${tellers} canOperate=${canOperate} close=${() => select(null)} retry=${() => setRetrying(found.node.step_id)} />`}
       ${query.get("step") && !found && html`<${Empty}>The run has no step <${Text} of=${query.get("step")} />.</${Empty}>`}
     </div>
