@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from redis_mob.models.ask import (
         Answer as Answer,
+        AnsweredAsk as AnsweredAsk,
         Ask as Ask,
         AskPlace as AskPlace,
         PendingAsk as PendingAsk,
