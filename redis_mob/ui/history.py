@@ -128,7 +128,7 @@ def _number(request: Request, name: str) -> int | None:
 
 
 def _state(node: NodeMoment) -> dict[str, Any]:
-    return {"state": node.state, "since": node.since, "members": node.members, "quorum_done": node.completed}
+    return {"state": node.state, "since": node.since, "members": node.members, "completed": node.completed}
 
 
 def _event(read: ReadPast, moment: RunMoment) -> Any:

@@ -34,7 +34,7 @@ async def test_now_is_the_moment_of_no_cursor(page: httpx.AsyncClient, storage: 
     assert told["status"] == "completed"
     assert {one["state"] for one in told["states"].values()} == {"completed"}
     polish = told["states"][f"{run.run_id}-root::l::iter-1/polish"]
-    assert (polish["members"], polish["quorum_done"]) == ({"worker-1": "completed"}, 1)
+    assert (polish["members"], polish["completed"]) == ({"worker-1": "completed"}, 1)
 
 
 async def test_since_tells_what_differs(page: httpx.AsyncClient, storage: MobStorage) -> None:
