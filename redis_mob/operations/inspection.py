@@ -64,7 +64,7 @@ async def with_items(
 ) -> StoredRun:
     """The run with executions of items that are over, which are not read with it; those that are open are.
 
-    They are those of all steps with items, or of one `node`, or of its one `member`; `most` at most, the first by index.
+    They are those of all steps with items, of one `node`, or of its one `member`; `most` at most, the first by index.
     """
     view = stored.view
     begun = (

@@ -70,9 +70,12 @@ async def body(request: Request, model: type[M]) -> M:
         raise ValidationError(f"the body is wrong: {problems(error)}") from None
 
 
-def failure(error: RedisMobError, detail: Any = None) -> Response:
-    """The answer to a request that has raised this; `detail` is for programs, as both versions of a lost compare."""
-    told: dict[str, Any] = {"kind": type(error).__name__, "message": str(error), "detail": detail or {}}
+def failure(error: RedisMobError, detail: Any = None, message: str = "") -> Response:
+    """The answer to a request that has raised this; `detail` is for programs, as both versions of a lost compare.
+
+    `message` is said to people if the error itself does not tell them what to do.
+    """
+    told: dict[str, Any] = {"kind": type(error).__name__, "message": message or str(error), "detail": detail or {}}
     answer = reply({"error": told}, status_of(error))
     if isinstance(error, RefusedError):
         answer.headers.update(error.headers)

@@ -205,7 +205,8 @@ async def _edited(
     except (AlreadyExistsError, VersionConflictError, CasConflictError) as error:
         lost: RedisMobError = error
     mine = {"revision": edit.revision, "value": edit.value}
-    return failure(lost, {"mine": mine, "theirs": await theirs()})
+    exists = f"there is a document {lost} already: edit that one" if isinstance(lost, AlreadyExistsError) else ""
+    return failure(lost, {"mine": mine, "theirs": await theirs()}, exists)
 
 
 async def _theirs(request: Request) -> Mapping[str, Any] | None:

@@ -66,6 +66,7 @@ async def test_a_conflict_has_both_versions(page: httpx.AsyncClient, storage: Mo
     }
     made = await put(page, CONFIG, "four", None, {"size": 4})
     assert made.status_code == 409 and made.json()["error"]["detail"]["theirs"]["revision"] == 2
+    assert made.json()["error"]["message"] == "there is a document models/gpt already: edit that one"
     again = await put(page, CONFIG, "two", 1, {"size": 2})
     assert (again.status_code, again.json()["revision"]) == (200, 2)
 
