@@ -9,10 +9,12 @@ import { Block, Moment, Text, Told, clean, duration, number } from "../lib/text.
 import { Problem, Skeleton } from "./notices.js";
 import { Progress } from "./progress.js";
 
-function Attempts({ attempts }) {
+function Attempts({ attempts, state }) {
+  // one that waits for an answer or a child is not over, and not at work
+  const outcome = (one) => (one.outcome === "running" ? state : one.outcome);
   if (!attempts?.length) return null;
   return html`<ol class="plain attempts">${attempts.map(
-    (one, index) => html`<li key=${index}><${StateIcon} state=${one.outcome} /><span>attempt ${index + 1}, ${one.outcome}</span>
+    (one, index) => html`<li key=${index}><${StateIcon} state=${outcome(one)} /><span>attempt ${index + 1}, ${outcome(one)}</span>
       <span class="muted"><${Moment} at=${one.began_at} fraction=${true} />${one.ended_at && html` ${"\u00b7"} ${duration((Date.parse(one.ended_at) - Date.parse(one.began_at)) / 1000)}`}</span>
       ${one.reason && html`<p class="reason"><${Text} of=${one.reason} /></p>`}
       ${one.traceback && html`<details><summary>Traceback</summary><${Block} value=${one.traceback} label="Traceback" /></details>`}
@@ -22,7 +24,7 @@ function Attempts({ attempts }) {
 
 function WaitsFor({ waits }) {
   if (!waits) return null;
-  return html`<p class="waits"><${StateIcon} state="waiting" /><span><${Text} of=${waits.text} />${waits.until && html` until <${Moment} at=${waits.until} />`}</span></p>`;
+  return html`<p class="waits"><${StateIcon} state="waiting" /><span>waits for <${Text} of=${waits.text} />${waits.until && html` until <${Moment} at=${waits.until} />`}${waits.kind === "answer" && html` ${"\u00b7"} <a href=${href(["inbox"])}>Inbox</a>`}</span></p>`;
 }
 
 function Member({ member, output }) {
@@ -32,7 +34,7 @@ function Member({ member, output }) {
     <${WaitsFor} waits=${member.waits_for} />
     ${member.child && html`<p class="line">runs <a href=${href(["runs", member.child.run_id])}><${Text} of=${member.child.flow_id} /></a> ${member.child.status && html`<${StateTag} state=${member.child.status} />`}</p>`}
     ${member.reason && !member.attempts?.some((one) => one.reason) && html`<p class="reason"><${Text} of=${member.reason} /></p>`}
-    <${Attempts} attempts=${member.attempts} />
+    <${Attempts} attempts=${member.attempts} state=${member.state} />
     ${member.message && html`<details><summary>Message</summary><${Told} told=${member.message} label=${`Message to ${clean(member.member)}`} /></details>`}
     ${member.output && html`<details><summary>Output</summary><${Told} told=${member.output} label=${`Output of ${clean(member.member)}`} download=${`${output}&${new URLSearchParams({ member: member.member })}`} /></details>`}
   </li>`;
