@@ -157,9 +157,7 @@ def due_run(run_id: str) -> bytes:
 def encode_launch(launch: RunLaunch) -> bytes:
     """What a run was started with. Raises ValidationError for another class, InternalError for what is unreadable."""
     checked = instance("launch", launch, RunLaunch)
-    record = storable_json(
-        "the launch", lambda: checked.model_dump_json(warnings="error").encode(), RunLaunch.model_validate_json
-    )
+    record = storable_json("the launch", lambda: checked.model_dump_json(warnings="error").encode(), _read_launch)
     # outputs of the run that it was forked from; no blob, since the deletion of another run reads the launch too
     return record if is_nothing_carried(checked.carried) else payload(record, stays=True)
 
@@ -167,13 +165,17 @@ def encode_launch(launch: RunLaunch) -> bytes:
 def decode_launch(run_id: str, data: bytes) -> RunLaunch:
     """What a run was started with. Raises SerializationError naming the run."""
     try:
-        return _launch_of(data) if len(data) <= MOST_REMEMBERED else RunLaunch.model_validate_json(data)
+        return _read_launch(data)
     except ValidationError as error:
         raise SerializationError(f"run {run_id}: launch cannot be read: {error}") from error
 
 
 MOST_REMEMBERED = 65_536
 """A longer launch is read each time: it holds what is carried over to one forked run."""
+
+
+def _read_launch(data: bytes) -> RunLaunch:
+    return _launch_of(data) if len(data) <= MOST_REMEMBERED else RunLaunch.model_validate_json(data)
 
 
 @lru_cache(maxsize=256)
