@@ -10,7 +10,7 @@ from redis_mob.cli.columns import table_lines
 from redis_mob.cli.endings import print_line
 from redis_mob.cli.printing import standard_output, write
 from redis_mob.cli.words import time_text
-from redis_mob.models.ask import PendingAsk
+from redis_mob.models.ask import Answer, AnsweredAsk, PendingAsk
 from redis_mob.models.base import json_text
 
 MOST_SHOWN = 2_000
@@ -28,6 +28,35 @@ def show_inbox(found: Sequence[PendingAsk], *, json: bool) -> None:
         return
     paper = standard_output()
     write(paper.rendered(*inbox_lines(found, paper.columns)))
+
+
+def show_answers(found: Sequence[AnsweredAsk], *, json: bool) -> None:
+    """A row, or an object, for each ask of a run that was answered."""
+    if json:
+        for one in found:
+            print_line(one.model_dump_json())
+        return
+    if not found:
+        print_line("nothing was answered in this run")
+        return
+    paper = standard_output()
+    write(paper.rendered(*answer_lines(found, paper.columns)))
+
+
+def answer_lines(found: Sequence[AnsweredAsk], width: int | None) -> Iterator[Text]:
+    """A table of answers, whole in what was approved; see `table_lines`."""
+    rows = [(one.step_id, one.target, one.kind, *_answer(one.answer)) for one in found]
+    names = ("STEP", "MEMBER", "KIND", "ANSWER", "BY", "MESSAGE", "VALUE")
+    return table_lines(names, rows, width, below=("VALUE",))
+
+
+def _answer(answer: Answer | None) -> tuple[str, str, str, str]:
+    """What was answered, by whom, with which message, and what was approved by it."""
+    if answer is None:
+        return "none in time", "-", "-", "-"
+    how = ("approved, edited" if answer.edited else "approved") if answer.approved else "denied"
+    value = "-" if answer.value is None else _payload(json_text(answer.value))
+    return how, answer.by or "-", answer.message or "-", value
 
 
 def inbox_lines(found: Sequence[PendingAsk], width: int | None) -> Iterator[Text]:

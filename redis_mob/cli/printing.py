@@ -49,9 +49,10 @@ class Paper(NamedTuple):
 
 
 def _segments(console: Console, parts: Iterable[Text]) -> Iterator[Segment]:
+    width = console.width
     for part in parts:
         # to look for places where a line may be wrapped takes most of the time of a long page
-        is_line = "\n" not in part.plain and part.cell_len <= console.width
+        is_line = "\n" not in part.plain and part.cell_len <= width
         yield from part.render(console, end="\n") if is_line else console.render(part)
 
 

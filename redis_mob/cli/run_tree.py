@@ -216,11 +216,10 @@ class _Branches:
         return root
 
     def _label(self, *parts: str | Text | None) -> Text:
-        label = Text("  ").join(
-            part if isinstance(part, Text) else Text(part) for part in parts if part is not None and part
-        )
-        if self._is_terminal:
-            label.no_wrap, label.overflow = True, "ellipsis"
+        label = Text(no_wrap=True, overflow="ellipsis") if self._is_terminal else Text()
+        for part in parts:
+            if part:
+                label.append("  " if label else "").append(part)
         return label
 
     def _add_nodes(self, branch: Branch, nodes: Iterable[NodeDescription]) -> None:
@@ -251,15 +250,14 @@ class _Branches:
     def _add_step(self, branch: Branch, step: StepDescription) -> None:
         inline = step.members[0] if len(step.members) == 1 and step.items is None else None
         who = f"[{printable(inline.member)}]" if inline is not None else ""
-        name = Text(f"{printable(step.step_id)}{who}", style="bold red" if step.state is State.FAILED else "bold")
-        mark = Text("✗ ", style="bold red") if step.state is State.FAILED else Text("")
+        mark, style = ("✗ ", "bold red") if step.state is State.FAILED else ("", "bold")
         items = step.items
         of_items = "" if items is None else f"{items.completed:,} of {items.items:,} items completed"
         others = () if items is None else (("failed", items.failed), ("open", items.open), ("left", items.not_begun))
         waits = "" if step.waits_for is None else _waits(step.waits_for, self._run.now)
         inner = branch.add(
             self._label(
-                mark + name,
+                Text(f"{mark}{printable(step.step_id)}{who}", style=style),
                 state_text(step.state),
                 "carried over" if step.is_carried else "",
                 *self._of_member(inline) if inline is not None else (self._seconds(step.seconds),),

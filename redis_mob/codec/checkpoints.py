@@ -98,6 +98,11 @@ def ask_name(kind: str) -> str:
     return _ASK + kind
 
 
+def asked_kind(checkpoint: Checkpoint) -> str | None:
+    """The kind of ask whose answer a checkpoint holds; None if it holds none."""
+    return checkpoint.name[len(_ASK) :] if checkpoint.name.startswith(_ASK) else None
+
+
 def answered_checkpoint(kind: str, ordinal: int, digest: str, answer: Answer | None) -> Checkpoint:
     """The checkpoint of an answer, or of None: that its time is over."""
     value = _TIMED_OUT if answer is None else answer.model_dump(mode="json")

@@ -1,7 +1,5 @@
 """Definitions of mobs as bytes: those of runs behind what a release must know, specs behind their revision."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from redis_mob.models import (
-    FailureLedgerEntry,
-    FlowAuthorityInput,
-    FlowRunState,
-    FrameSnapshot,
-    LoopIterationLedgerEntry,
-    LoopSnapshot,
-    MobEvent,
-    MobRun,
-    MobRunStatus,
-    NewMobEvent,
-    StepLedgerEntry,
-)
+if TYPE_CHECKING:
+    from redis_mob.models import (
+        FailureLedgerEntry,
+        FlowAuthorityInput,
+        FlowRunState,
+        FrameSnapshot,
+        LoopIterationLedgerEntry,
+        LoopSnapshot,
+        MobEvent,
+        MobRun,
+        MobRunStatus,
+        NewMobEvent,
+        StepLedgerEntry,
+    )
 
 
 @runtime_checkable

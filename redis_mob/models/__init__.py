@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from redis_mob.models.ask import (
         Answer as Answer,
+        AnsweredAsk as AnsweredAsk,
         Ask as Ask,
         AskPlace as AskPlace,
         PendingAsk as PendingAsk,
@@ -259,7 +260,7 @@ else:
     __all__, __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "ask": "Answer Ask AskPlace PendingAsk",
+            "ask": "Answer AnsweredAsk Ask AskPlace PendingAsk",
             "budget": "Account Amounts Bounds Budget BudgetScope OnExceeded SharedBudget",
             "prices": "ModelPrice Prices",
             "authority": (

@@ -1,7 +1,5 @@
 """What handlers ask people, and what these answer (contract: ask-1)."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import NamedTuple
 
@@ -75,3 +73,19 @@ class PendingAsk(Model):
     def place(self) -> AskPlace:
         """Where it stands among all that are pending."""
         return AskPlace(self.ask.asked_at, self.run_id, self.ask.id)
+
+
+class AnsweredAsk(Model):
+    """What a handler has asked people and was answered; an `answer` of None says that its time was over.
+
+    What was asked for is not kept: the `value` of an answer is what was approved in its place, if it was edited.
+    """
+
+    run_id: RunId
+    step_id: str
+    frame_id: str
+    node_id: str
+    target: str
+    kind: str
+    ordinal: U32
+    answer: Answer | None

@@ -1,7 +1,5 @@
 """Authority inputs: the log of what the flow machine was told, kept with each run (contract: json-20)."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, TypeAdapter

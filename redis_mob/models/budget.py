@@ -1,7 +1,5 @@
 """Budgets as they are written, and the accounts by which they are kept (contract: budget-1, decision 0043)."""
 
-from __future__ import annotations
-
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
@@ -68,11 +66,11 @@ class Amounts(NamedTuple):
     tool_calls: int = 0
     time_ms: int = 0
 
-    def plus(self, other: Amounts) -> Amounts:
+    def plus(self, other: "Amounts") -> "Amounts":
         """The sum, up to what an account can count."""
         return Amounts(*(min(a + b, MOST) for a, b in zip(self, other, strict=True)))
 
-    def minus(self, other: Amounts) -> Amounts:
+    def minus(self, other: "Amounts") -> "Amounts":
         """The difference, nothing below zero."""
         return Amounts(*(max(a - b, 0) for a, b in zip(self, other, strict=True)))
 
@@ -105,7 +103,7 @@ class Budget(Model):
             None if self.max_time is None else duration_ms(self.max_time),
         )
 
-    def over(self, other: Budget | None) -> Budget:
+    def over(self, other: "Budget | None") -> "Budget":
         """What this one says, and what another one says of that of which this one says nothing."""
         if other is None:
             return self
@@ -124,7 +122,7 @@ class SharedBudget(Budget):
     per: Duration | None = Field(default=None, exclude_if=is_none)
 
     @model_validator(mode="after")
-    def _bounds_something(self) -> SharedBudget:
+    def _bounds_something(self) -> "SharedBudget":
         if self.bounds == Bounds():
             raise ValueError("a budget needs max_tokens, max_cost, max_tool_calls or max_time")
         return self
@@ -140,12 +138,12 @@ class BudgetScope(NamedTuple):
     key: str | None = None
 
     @classmethod
-    def of_run(cls, run_id: str, role: str | None = None) -> BudgetScope:
+    def of_run(cls, run_id: str, role: str | None = None) -> "BudgetScope":
         """That of a run, or of a role within it."""
         return cls(run_id=run_id, role=role)
 
     @classmethod
-    def shared(cls, mob_id: str, name: str, key: str) -> BudgetScope:
+    def shared(cls, mob_id: str, name: str, key: str) -> "BudgetScope":
         """That of a shared budget for one key."""
         return cls(mob_id=mob_id, name=name, key=key)
 
@@ -192,7 +190,7 @@ class Account(Model):
     window: Window | None = None
 
     @classmethod
-    def of(cls, budget: Budget | None) -> Account:
+    def of(cls, budget: Budget | None) -> "Account":
         """A new account; one without budget only counts."""
         if budget is None:
             return cls()

@@ -1,7 +1,5 @@
 """Checkpoints: what calls within a handler gave, kept so that a later attempt need not make them again."""
 
-from __future__ import annotations
-
 from redis_mob.models.base import U32, JsonValue, Model
 
 MOST_CHECKPOINTS = 1_000_000

@@ -1,7 +1,5 @@
 """The conditions of steps and loops: a small expression language over a run's values (contract: definition-7)."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -45,21 +43,21 @@ class AndCondition(Model):
     """Every expression holds; true when there is none."""
 
     op: Literal["and"] = "and"
-    exprs: Items[ConditionExpr]
+    exprs: "Items[ConditionExpr]"
 
 
 class OrCondition(Model):
     """At least one expression holds; false when there is none."""
 
     op: Literal["or"] = "or"
-    exprs: Items[ConditionExpr]
+    exprs: "Items[ConditionExpr]"
 
 
 class NotCondition(Model):
     """The expression does not hold."""
 
     op: Literal["not"] = "not"
-    expr: ConditionExpr
+    expr: "ConditionExpr"
 
 
 ConditionExpr: TypeAlias = Annotated[

@@ -1,7 +1,5 @@
 """Config documents: changes, found documents, versions, and writes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Conversations: a name under which runs follow each other, and the history that they share (decision 0048)."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal, NamedTuple

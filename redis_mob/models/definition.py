@@ -1,7 +1,5 @@
 """The definition of a mob: its members, how they are wired, which flows they run (contract: definition-1)."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -172,9 +170,9 @@ class MobDefinition(Model):
     id: str
     orchestrator: OrchestratorConfig | None = None
     profiles: SortedDict[ProfileBinding] = SortedDict()
-    wiring: WiringRules = WiringRules()
+    wiring: WiringRules = WiringRules.unchecked()
     skills: SortedDict[SkillSource] = SortedDict()
-    backend: BackendConfig = BackendConfig()
+    backend: BackendConfig = BackendConfig.unchecked()
     flows: SortedDict[FlowSpec] = SortedDict()
     topology: TopologySpec | None = None
     supervisor: SupervisorSpec | None = None

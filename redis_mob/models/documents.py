@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Iterator
 from typing import Any, cast
 
@@ -60,6 +59,8 @@ def read_toml(text: str) -> dict[str, Any]:
     """
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DefinitionError(f"text must be the TOML as a str, not a value of type {type(text).__name__}")
+    import tomllib  # a definition that is stored is no TOML
+
     try:
         return tomllib.loads(text.removeprefix(BYTE_ORDER_MARK))
     except tomllib.TOMLDecodeError as error:

@@ -1,7 +1,5 @@
 """What happened in a mob: events, and the kinds of them (contract: json-10, json-11)."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field

@@ -3,8 +3,6 @@
 All of it is stored, since a decision looks at nothing else (contract: engine-1, executions-6).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -80,7 +78,7 @@ class Left(NamedTuple):
     release: str
 
     @staticmethod
-    def has(left: frozenset[Left], queue: Queue) -> bool:
+    def has(left: "frozenset[Left]", queue: Queue) -> bool:
         """Whether a queue is among those that are left."""
         return any(Left(queue.definition, role, queue.release) in left for role in ("", queue.role))
 
@@ -97,7 +95,7 @@ class Serves(NamedTuple):
     release: str = ""
     definitions: frozenset[str] | None = None
 
-    def left_to(self, others: Iterable[Serves]) -> frozenset[Left]:
+    def left_to(self, others: "Iterable[Serves]") -> frozenset[Left]:
         """What it leaves to other workers."""
         if self.definitions is None:
             return frozenset()

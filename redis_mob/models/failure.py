@@ -1,7 +1,5 @@
 """How a failed turn is described, in events and in the failure ledger (contract: json-12)."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from redis_mob.models.base import JsonValue, Model, is_none

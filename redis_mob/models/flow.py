@@ -1,7 +1,5 @@
 """Kernel states: what the flow, frame and loop machines persist (contract: json-16, json-17, json-18)."""
 
-from __future__ import annotations
-
 from redis_mob.models.base import U32, U64, Items, Model, SortedDict, SortedSet, WireEnum
 
 

@@ -1,7 +1,5 @@
 """What happened to a run and its steps: the kinds of events that a flow leaves (contract: json-11)."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

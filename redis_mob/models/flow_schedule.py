@@ -1,7 +1,5 @@
 """When a flow is started again and again, and how far that is."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
@@ -82,7 +80,7 @@ class FlowSchedule(Model):
         drawn = blake2b(f"{self.mob_id}\0{self.name}\0{due.timestamp()}".encode(), digest_size=8).digest()
         return timedelta(milliseconds=int.from_bytes(drawn) % (self.jitter_ms + 1))
 
-    def says_the_same(self, other: FlowSchedule) -> bool:
+    def says_the_same(self, other: "FlowSchedule") -> bool:
         """Whether both start the same at the same times; when they were created does not count."""
         return self.model_copy(update={"created_at": other.created_at}) == other
 

@@ -1,7 +1,5 @@
 """Flows as they are written: steps, frames and loops (contract: definition-4, definition-6)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, TypeAlias, cast
@@ -136,7 +134,7 @@ class FlowStepSpec(Model):
     message: Message
     depends_on: Items[str] = ()
     dispatch_mode: DispatchMode = DispatchMode.FAN_OUT
-    collection_policy: CollectionPolicy = CollectAll()
+    collection_policy: CollectionPolicy = CollectAll.unchecked()
     condition: ConditionExpr | None = None
     timeout_ms: U64 | None = None
     expected_schema_ref: str | None = None
@@ -198,7 +196,7 @@ class RepeatUntilSpec(Model):
     loop_id: str
     depends_on: Items[str]
     depends_on_mode: DependsOnMode
-    body: FrameSpec
+    body: "FrameSpec"
     until: ConditionExpr
     max_iterations: U32
 
@@ -244,11 +242,11 @@ class FlowSpec(Model):
         """The frame a run starts with: `root`, or else one step node per step under the step's own id."""
         if self.root is not None:
             return self.root
-        return FrameSpec(
+        return FrameSpec.unchecked(
             nodes=FrozenDict(
                 (
                     step_id,
-                    FrameStepSpec(
+                    FrameStepSpec.unchecked(
                         step_id=step_id,
                         depends_on=step.depends_on,
                         depends_on_mode=step.depends_on_mode,

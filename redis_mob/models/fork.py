@@ -1,7 +1,5 @@
 """What a forked run takes over of the run that it comes from: it is stored with it when it is created."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from redis_mob.models.base import U32, Items, JsonValue, Model, RunId, SortedDict, is_empty, is_none

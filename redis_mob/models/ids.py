@@ -1,7 +1,5 @@
 """Identities and keys that several records share (contract: json-4)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any, cast
 

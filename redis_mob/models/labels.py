@@ -1,7 +1,5 @@
 """What a run is found by beside its ids: its attributes and its summary (decision 0033)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Models whose fields may be read later: what a store has got of a large record is decoded when it is asked for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Self, cast
 

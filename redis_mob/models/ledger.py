@@ -1,7 +1,5 @@
 """The rows of a run's ledgers: what was done for its steps, what failed, which iterations its loops had."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from redis_mob.models.base import U64, JsonValue, Model, Timestamp, WireEnum, is_none

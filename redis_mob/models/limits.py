@@ -1,7 +1,5 @@
 """Limits of steps and flows as they are written, and as an execution has them (contract: engine-60)."""
 
-from __future__ import annotations
-
 import math
 import re
 from datetime import datetime, timedelta
@@ -157,7 +155,7 @@ class Limit(Model):
         return self
 
     @property
-    def bound(self) -> Limit:
+    def bound(self) -> "Limit":
         """The same for all executions that it counts: what each of them reserves is left out."""
         return self if self.units is None else self.model_copy(update={"units": 1})
 
@@ -168,7 +166,7 @@ class TokenUse(NamedTuple):
     input_tokens: int = 0
     output_tokens: int = 0
 
-    def plus(self, other: TokenUse) -> TokenUse:
+    def plus(self, other: "TokenUse") -> "TokenUse":
         """Both together."""
         return TokenUse(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
 

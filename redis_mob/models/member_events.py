@@ -1,7 +1,5 @@
 """What happened to the members of a mob: spawned, retired, wired (contract: json-11)."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -52,7 +50,7 @@ class MemberSpawned(SecretModel):
     role: str
     runtime_mode: MobRuntimeMode = MobRuntimeMode.AUTONOMOUS_HOST
     labels: SortedDict[str] = Field(default=SortedDict(), exclude_if=_is_empty)
-    continuity_intent: ContinuityIntent = Field(default=Ephemeral(), exclude_if=_is_ephemeral)
+    continuity_intent: ContinuityIntent = Field(default=Ephemeral.unchecked(), exclude_if=_is_ephemeral)
     bridge_member_ref: MemberRef | None = Field(default=None, exclude=True)
 
 

@@ -1,7 +1,5 @@
 """How a member is reached behind its identity (contract: json-23). Seen by stores only, never by readers of events."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import Field, model_validator

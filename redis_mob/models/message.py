@@ -1,7 +1,5 @@
 """What a step says to its members: texts, images and videos."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag

@@ -3,8 +3,6 @@
 It stands beside the definition and is no part of it, so that changing it makes no other definition (decision 0040).
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Self, cast

@@ -1,7 +1,5 @@
 """What the calls of all runs of a flow have used, by the models that have answered (contract: budget-11)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """What is known of a member's external binding beside its definition (contract: json-22)."""
 
-from __future__ import annotations
-
 from typing import Literal, TypeAlias
 
 from pydantic import ConfigDict, Field

@@ -1,7 +1,5 @@
 """What is paused: a run, a flow or a mob, of which nothing new begins."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """What models cost: the table that users give (contract: budget-6)."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field

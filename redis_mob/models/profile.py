@@ -1,7 +1,5 @@
 """Profiles: what a member of a role is made of (contract: definition-8), and profiles kept for a whole realm."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import Discriminator, Field, Tag
@@ -48,7 +46,7 @@ class Profile(Model):
 
     model: str
     skills: Items[str] = ()
-    tools: ToolConfig = ToolConfig()
+    tools: ToolConfig = ToolConfig.unchecked()
     peer_description: str = ""
     external_addressable: bool = False
     backend: MobBackendKind | None = None

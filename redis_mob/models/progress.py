@@ -1,7 +1,5 @@
 """What handlers tell while they are at work: reports and chunks of streams (contract: progress-1)."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import ConfigDict, Field, TypeAdapter

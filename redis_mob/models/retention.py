@@ -1,7 +1,5 @@
 """How long runs and events are kept, and what deleting them came to."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple, TypeAlias
@@ -71,7 +69,7 @@ class RetentionPolicies(NamedTuple):
         """Each policy by the runs to which it applies."""
         return {**({} if self.general is None else {None: self.general}), **self.of_mobs, **self.of_flows}
 
-    def with_policy(self, group: Group, policy: RetentionPolicy) -> RetentionPolicies:
+    def with_policy(self, group: Group, policy: RetentionPolicy) -> "RetentionPolicies":
         """These policies, with another one for these runs."""
         if group is None:
             return self._replace(general=policy)
@@ -89,17 +87,17 @@ class RetentionPolicies(NamedTuple):
         """Whether events are deleted."""
         return self.general is not None and self.general.bounds_events
 
-    def group_of(self, run: RunAge) -> Group:
+    def group_of(self, run: "RunAge") -> Group:
         """The flow of the run if it has a policy of its own, else its mob if that has one, else None."""
         if (flow := (run.mob_id, run.flow_id)) in self.of_flows:
             return flow
         return run.mob_id if run.mob_id in self.of_mobs else None
 
-    def policy_of(self, run: RunAge) -> RetentionPolicy | None:
+    def policy_of(self, run: "RunAge") -> RetentionPolicy | None:
         """The policy that applies to a run."""
         return self.of_flows.get((run.mob_id, run.flow_id)) or self.of_mobs.get(run.mob_id, self.general)
 
-    def has_expired(self, run: RunAge) -> bool:
+    def has_expired(self, run: "RunAge") -> bool:
         """Whether a run was over for longer than it is kept."""
         policy = self.policy_of(run)
         age = None if policy is None else policy.age_of(run.status)

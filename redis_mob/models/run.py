@@ -1,7 +1,5 @@
 """A run as a whole: status, kernel states, outputs and ledgers (contract: json-14)."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import uuid4
@@ -58,14 +56,14 @@ class MobRun(LateFields):
         cls,
         mob_id: str,
         flow_id: str,
-        flow_spec: FlowSpec,
+        flow_spec: "FlowSpec",
         activation_params: Any,
-        limits: LimitsSpec | None = None,
+        limits: "LimitsSpec | None" = None,
         *,
         run_id: str | None = None,
         escalation_threshold: int = 0,
         created_at: datetime | None = None,
-    ) -> MobRun:
+    ) -> "MobRun":
         """A fresh run, not stored yet: Pending, with a random id and the present time unless they are given.
 
         `escalation_threshold` is the one of the mob's supervisor, 0 without one. Raises DefinitionError when the
@@ -121,14 +119,14 @@ class MobRun(LateFields):
         """
         return outputs_of(self, step_id, kind)
 
-    def core(self) -> MobRun:
+    def core(self) -> "MobRun":
         """This run without its step ledger, its ledger of loop iterations and its authority inputs.
 
         Decisions look at nothing of these. They grow with each commit, and are most of a large run.
         """
         return self.model_copy(update={"step_ledger": (), "loop_iteration_ledger": (), "flow_authority_inputs": ()})
 
-    def with_output(self, step_id: str, output: Any, loop_context: tuple[str, int] | None) -> MobRun:
+    def with_output(self, step_id: str, output: Any, loop_context: tuple[str, int] | None) -> "MobRun":
         """This run with the output of a step in the root frame, or of one in (loop id, iteration).
 
         An output that is recorded again stays where it stands in the order of recording. Iterations before this one

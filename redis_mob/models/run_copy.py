@@ -1,7 +1,5 @@
 """A run with all that is kept beside it, to be written to a file and stored elsewhere."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field, SerializeAsAny
@@ -84,7 +82,7 @@ class RunCopy(Model):
     labels: Labels = Field(default=NO_LABELS, exclude_if=has_no_labels)
     events: Items[EventCopy] = ()
 
-    def waiting_again(self) -> RunCopy:
+    def waiting_again(self) -> "RunCopy":
         """The same run without the leases of its workers: what they executed waits, with the same attempt, and so does
         what asks people, which asks again what is not answered.
 

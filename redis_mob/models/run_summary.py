@@ -1,7 +1,5 @@
 """What a list of runs shows of each, which runs are asked for, and a page of the list."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 from pydantic import Field

@@ -4,8 +4,6 @@ pydantic keeps the rejected input in its errors, where `errors()` shows it altho
 models raise errors of the same places and messages that never knew the input.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar
 

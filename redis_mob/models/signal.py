@@ -1,7 +1,5 @@
 """Signals: what is sent to a run from outside, for a step of it that waits."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from redis_mob.models.base import JsonValue, Model

@@ -1,7 +1,5 @@
 """Sub-flows: a step that runs another flow of its mob, and the run of that, which is its child."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from redis_mob.models.base import Items, JsonValue, Model, RunId, SortedDict, is_none

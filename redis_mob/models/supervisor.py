@@ -1,7 +1,5 @@
 """The authority of a mob's supervisor: its key, its epoch, and a rotation under way (contract: metadata-10)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated, Self
 
@@ -40,7 +38,7 @@ class SupervisorPendingRotationRecord(_Authority):
     accepted_peer_ids: Items[str] = ()
 
     @classmethod
-    def from_authority(cls, authority: SupervisorAuthorityRecord, accepted_peer_ids: Iterable[str]) -> Self:
+    def from_authority(cls, authority: "SupervisorAuthorityRecord", accepted_peer_ids: Iterable[str]) -> Self:
         """A rotation to `authority`, accepted by these peers so far."""
         return cls(
             secret_key=authority.secret_key,
@@ -50,7 +48,7 @@ class SupervisorPendingRotationRecord(_Authority):
             accepted_peer_ids=tuple(accepted_peer_ids),
         )
 
-    def authority_record(self) -> SupervisorAuthorityRecord:
+    def authority_record(self) -> "SupervisorAuthorityRecord":
         """The authority this rotation leads to, with no rotation pending."""
         return SupervisorAuthorityRecord(
             secret_key=self.secret_key,
@@ -59,7 +57,7 @@ class SupervisorPendingRotationRecord(_Authority):
             protocol_version=self.protocol_version,
         )
 
-    def same_attempted_authority(self, other: SupervisorPendingRotationRecord) -> bool:
+    def same_attempted_authority(self, other: "SupervisorPendingRotationRecord") -> bool:
         """Whether both lead to the same authority; the peers that accepted it are not compared."""
         return self.authority_record() == other.authority_record()
 

@@ -1,7 +1,5 @@
 """What is posted to which URL, and how far that is."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import NamedTuple
 

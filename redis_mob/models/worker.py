@@ -1,7 +1,5 @@
 """A worker as the others know it."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import NamedTuple
 

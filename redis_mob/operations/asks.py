@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from redis_mob.codec.arguments import flag, integer, optional_instance, optional_valid_text, valid_text
+from redis_mob.codec.checkpoints import answer_of, asked_kind
 from redis_mob.errors import NotFoundError, ValidationError, shortened, shown
 from redis_mob.fleet.asks import pending_of
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, most_bytes, too_long
 from redis_mob.fleet.schemas import check_schema
 from redis_mob.fleet.typed.outputs import output_json
-from redis_mob.models.ask import LONGEST_MESSAGE, Answer, Ask, AskPlace, PendingAsk
+from redis_mob.models.ask import LONGEST_MESSAGE, Answer, AnsweredAsk, Ask, AskPlace, PendingAsk
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.execution import RunLaunch
 from redis_mob.operations.forking import UNCHANGED
@@ -95,6 +96,34 @@ async def _asks_at(storage: MobStorage, places: Sequence[AskPlace]) -> list[Pend
 async def _asks_of(storage: MobStorage, run_id: str) -> list[PendingAsk]:
     view = await storage.executions.load(run_id)
     return [] if view is None or view.run.status.is_terminal else pending_of(view)
+
+
+async def answers(storage: MobStorage, run_id: str) -> tuple[AnsweredAsk, ...]:
+    """See `FleetAdmin.answers`."""
+    view = await storage.executions.load(run_id)
+    if view is None:
+        raise NotFoundError.of_run(canonical_run_id(run_id), storage.namespace)
+    found: list[AnsweredAsk] = []
+    for key, checkpoints in (await storage.checkpoints.of_run(run_id)).items():
+        execution = view.executions.get(key)
+        # an execution of an item that is over is kept aside: what is known of its node names the step, too
+        of_node = view.progress.get(key.node) if execution is None else execution
+        step_id = key.node_id if of_node is None else of_node.step_id
+        found += (
+            AnsweredAsk(
+                run_id=view.run.run_id,
+                step_id=step_id,
+                frame_id=key.frame_id,
+                node_id=key.node_id,
+                target=key.target,
+                kind=kind,
+                ordinal=one.ordinal,
+                answer=answer_of(one),
+            )
+            for one in checkpoints
+            if (kind := asked_kind(one)) is not None
+        )
+    return tuple(found)
 
 
 async def answer(storage: MobStorage, ask_id: str, given: GivenAnswer, run_id: str | None) -> bool:

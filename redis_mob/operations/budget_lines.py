@@ -1,7 +1,5 @@
 """An account of a budget as operators see it."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from redis_mob.models.base import U64, Model, RunId, Timestamp, format_timestamp, is_empty, is_none
@@ -46,7 +44,7 @@ class BudgetLine(Model):
     cost_before: float = Field(default=0.0, exclude_if=is_empty)
 
     @classmethod
-    def of(cls, scope: BudgetScope, account: Account) -> BudgetLine:
+    def of(cls, scope: BudgetScope, account: Account) -> "BudgetLine":
         """That of an account."""
         most, used, aside, estimated = account.bounds, account.used, account.reserved, account.estimated
         window = account.window

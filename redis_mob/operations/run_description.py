@@ -1,7 +1,5 @@
 """What an operator is told of one run: its frames, loops, steps and members, with states, times and reasons."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
@@ -148,7 +146,7 @@ class IterationDescription(Model):
     number: U64
     frame_id: str
     state: State
-    nodes: Items[NodeDescription] = ()
+    nodes: "Items[NodeDescription]" = ()
 
 
 class LoopDescription(Model):
@@ -241,7 +239,7 @@ class RunDescription(Model):
     failures: Items[FailureDescription] = ()
     escalations: Items[EscalationDescription] = Field(default=(), exclude_if=is_empty)
     has_attempts: bool = False
-    nodes: Items[NodeDescription] = ()
+    nodes: "Items[NodeDescription]" = ()
 
     def each_step(self) -> Iterator[tuple[tuple[int, ...], StepDescription]]:
         """Each step in the order of the tree, behind the rounds of the loops around it, outermost first."""

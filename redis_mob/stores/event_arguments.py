@@ -1,17 +1,22 @@
-"""Events as arguments of scripts, for every script that appends to the log."""
+"""Events as arguments of scripts, for every script that appends to the log.
+
+The models of events are imported when one is written: what reads runs needs none of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from redis_mob.codec.changes import counted
-from redis_mob.codec.events import encode_new_event
 from redis_mob.codec.ledgers import microseconds, moment
 from redis_mob.codec.packing import Argument
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.models import MobEvent, NewMobEvent
 from redis_mob.models.base import U64_MAX
+
+if TYPE_CHECKING:
+    from redis_mob.models.events import MobEvent, NewMobEvent
 
 _YEAR_ONE = 62_135_596_800_000_000
 """Microseconds from the first representable moment to 1970: added, every timestamp is a number that sorts as text."""
@@ -29,6 +34,8 @@ def order_text(since_epoch: int) -> str:
 
 def event_arguments(event: NewMobEvent, *, is_vouched: bool = False) -> list[Argument]:
     """One event as scripts take it: mob, timestamp, order, kind, identities."""
+    from redis_mob.codec.events import encode_new_event
+
     encoded = encode_new_event(event, is_vouched=is_vouched)
     order = b"" if event.timestamp is None else order_text(microseconds(event.timestamp)).encode()
     identities: list[Argument] = []
@@ -42,6 +49,8 @@ def event_arguments(event: NewMobEvent, *, is_vouched: bool = False) -> list[Arg
 
 def stored_event(event: NewMobEvent, reply: Sequence[bytes | int]) -> MobEvent:
     """The event as it was stored, from a script's reply {cursor, timestamp}."""
+    from redis_mob.models.events import MobEvent
+
     cursor, timestamp = reply
     return MobEvent.model_construct(
         cursor=int(cursor), timestamp=moment(int(timestamp)), mob_id=event.mob_id, kind=event.kind

@@ -38,7 +38,6 @@ from redis_mob.codec.runs import core_parts, decode_core
 from redis_mob.codec.schedule import decode_due, decode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.signals import decode_signals
-from redis_mob.codec.transitions import check_transition
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
@@ -142,6 +141,8 @@ class RedisExecutionStore(RedisChildren, RedisDebounces, RedisLabels, RedisSigna
         return decode_definition(digest, data)
 
     async def commit(self, transition: Transition) -> bool:
+        from redis_mob.codec.transitions import check_transition  # with the models of events
+
         check_transition(transition)
         arguments = storable("the transition", lambda: _arguments(transition))
         keys = self._keys.run(transition.run.run_id)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import member, text
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted, fields_of_loop
-from redis_mob.codec.events import require_terminal
 from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.run_heads import place_prefix, run_id_of_place
 from redis_mob.codec.runs import decode_run, encode_run, run_parts
@@ -25,14 +24,15 @@ from redis_mob.models import (
     FrameSnapshot,
     LoopIterationLedgerEntry,
     LoopSnapshot,
-    MobEvent,
     MobRun,
     MobRunStatus,
-    NewMobEvent,
     StepLedgerEntry,
 )
 from redis_mob.models.base import canonical_run_id
 from redis_mob.stores.event_arguments import event_arguments, log_keys, stored_event
+
+if TYPE_CHECKING:
+    from redis_mob.models.events import MobEvent, NewMobEvent
 
 
 class RedisRunStore(MobRunStore):
@@ -124,6 +124,8 @@ class RedisRunStore(MobRunStore):
         event: NewMobEvent,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> MobEvent | None:
+        from redis_mob.codec.events import require_terminal
+
         require_terminal(event)
         keys = self._keys.run(run_id)
         reply = await self._client.call(

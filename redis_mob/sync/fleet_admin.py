@@ -54,6 +54,7 @@ class FleetAdmin(Facade[asynchronous.FleetAdmin]):
     shared_budgets = twin(asynchronous.FleetAdmin.shared_budgets)
     forget_budget = twin(asynchronous.FleetAdmin.forget_budget)
     answer = twin(asynchronous.FleetAdmin.answer)
+    answers = twin(asynchronous.FleetAdmin.answers)
     conversation = twin(asynchronous.FleetAdmin.conversation)
     conversations = twin(asynchronous.FleetAdmin.conversations)
     conversation_history = twin(asynchronous.FleetAdmin.conversation_history)

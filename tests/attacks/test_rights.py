@@ -47,6 +47,25 @@ RIGHTS = rights_in("n", Durability())
 NEEDED = sorted(set(RIGHTS.commands) - needless_at(parse_address("redis://host")))
 ONCE = RetryPolicy(deadline=0)
 
+NO_COMMANDS = {
+    "BYLEX",
+    "BYSCORE",
+    "COUNT",
+    "LIMIT",
+    "LT",
+    "MATCH",
+    "MAXLEN",
+    "NX",
+    "OK",
+    "READONLY",
+    "RECEIPT",
+    "REV",
+    "UNRECORDED",
+    "WITHSCORES",
+}
+"""Words in capitals in the scripts that are no commands. One that is missing here is seen at once: no server takes a
+rule that names an unknown command. A list of the commands might lack one that is seldom run."""
+
 
 @pytest.fixture(scope="module", params=["Valkey", "Redis 7"])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
@@ -300,8 +319,7 @@ async def test_a_refusal_without_words_names_the_advice(tmp_path: Path) -> None:
             await MobStorage.open(url, namespace="n", retry=ONCE)
 
 
-def test_the_files_name_the_commands_that_the_scripts_of_them_call() -> None:
-    """A storage asks for the rights by the files, since to make all scripts of them would take it too long."""
+def test_the_commands_that_scripts_call_are_known() -> None:
     texts = [library().script(name).text for name in (*library().names(), "lib/session")]
-    called = {word for text in texts for word in re.findall(r"'([A-Z]+)'", text)} - rights._NO_COMMANDS  # pyright: ignore[reportPrivateUsage]
-    assert rights._called_by_scripts() == {word.lower() for word in called}  # pyright: ignore[reportPrivateUsage]
+    called = {word for text in texts for word in re.findall(r"'([A-Z]+)'", text)} - NO_COMMANDS
+    assert sorted(rights._CALLED_BY_SCRIPTS.split()) == sorted(word.lower() for word in called)

@@ -12,7 +12,7 @@ import pytest
 from redis_mob.cli.asks import inbox_lines
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
-from redis_mob.models.ask import Ask, PendingAsk
+from redis_mob.models.ask import Answer, AnsweredAsk, Ask, PendingAsk
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.states import NOON
 from tests.cli.command import Command, redis_mob
@@ -68,6 +68,25 @@ def test_the_inbox_says_who_asks_what(tmp_path: Path, options: tuple[str, ...], 
     assert row.endswith('{"draft":"The sea"}')
     as_json = redis_mob(tmp_path, "inbox", "--json", *options)
     assert PendingAsk.model_validate_json(as_json.out) == pending
+
+
+def test_what_a_run_was_answered_is_shown_with_who_did(
+    tmp_path: Path, options: tuple[str, ...], pending: PendingAsk, server_url: str, namespace: str
+) -> None:
+    run_id = pending.run_id
+    nothing = redis_mob(tmp_path, "inbox", "--answered", run_id, *options)
+    assert (nothing.status, nothing.out) == (0, "nothing was answered in this run\n")
+    answer = ("answer", pending.ask.id, "--value", '"The lake"', "--by", "ann", "--message", "shorter")
+    assert redis_mob(tmp_path, *answer, *options).status == 0
+    worked(server_url, namespace, run_id)  # and it is kept once the run is over
+    [head, row] = redis_mob(tmp_path, "inbox", "--answered", run_id[:8], *options).out.splitlines()
+    assert head.split() == ["STEP", "MEMBER", "KIND", "ANSWER", "BY", "MESSAGE", "VALUE"]
+    assert row.split() == ["a", "worker-1", "title", "approved,", "edited", "ann", "shorter", '"The', 'lake"']
+    one = AnsweredAsk.model_validate_json(redis_mob(tmp_path, "inbox", "--answered", run_id, "--json", *options).out)
+    assert (one.run_id, one.step_id, one.target, one.kind, one.ordinal) == (run_id, "a", "worker-1", "title", 0)
+    assert one.answer == Answer(approved=True, value="The lake", edited=True, message="shorter", by="ann")
+    unknown = redis_mob(tmp_path, "inbox", "--answered", "00000000-0000-4000-8000-000000000000", *options)
+    assert (unknown.status, "00000000-0000" in unknown.err) == (2, True)
 
 
 def test_an_empty_inbox(tmp_path: Path, options: tuple[str, ...], server_url: str, namespace: str) -> None:

@@ -23,10 +23,14 @@ OF_NO_READER = {
     "rich.live",
     "rich.table",
     "rich.tree",
+    "tomllib",
     "redis_mob.cli.commands.run",
     "redis_mob.cli.display",
     "redis_mob.cli.progress",
     "redis_mob.cli.workers",
+    "redis_mob.codec.events",
+    "redis_mob.codec.transitions",
+    "redis_mob.connection.embedded",
     "redis_mob.fleet.engine",
     "redis_mob.fleet.fleet",
     "redis_mob.fleet.transition_builder",
@@ -34,6 +38,7 @@ OF_NO_READER = {
     "redis_mob.kernel.validation",
     "redis_mob.memory",
     "redis_mob.models.config",
+    "redis_mob.models.events",
     "redis_mob.models.webhook",
     "redis_mob.operations.fleet_admin",
     "redis_mob.stores.config",
@@ -48,7 +53,6 @@ OF_NO_LIST = {
     "redis_mob.kernel",
     "redis_mob.models.authority",
     "redis_mob.models.definition",
-    "redis_mob.models.events",
     "redis_mob.models.flow_spec",
     "redis_mob.models.run",
     "redis_mob.models.transition",
@@ -91,3 +95,12 @@ def test_a_command_is_imported_without_the_others() -> None:
 def test_each_module_of_commands_is_in_the_table() -> None:
     files = Path(str(commands.__file__)).parent.glob("*.py")
     assert {one.module for one in COMMANDS} == {file.stem for file in files} - {"__init__"}
+
+
+def test_a_command_that_reads_ends_without_a_search_for_garbage() -> None:
+    program = (
+        "import atexit, gc, sys\nfrom redis_mob.cli import main\nsys.argv = ['redis-mob', 'ls', '--help']\n"
+        "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 100 * len(gc.get_objects())))\nmain()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "False True"

@@ -457,6 +457,10 @@ async def test_an_answer_counts_once(storage: MobStorage) -> None:
         with pytest.raises(CasConflictError, match="otherwise"):
             await admin.answer(one.ask.id, approved=False, run_id=run_id)
         run = await ended(storage, run_id)
+    [answered] = await admin.answers(run_id)
+    assert (answered.step_id, answered.target, answered.kind) == ("a", "worker-1", "ok")
+    assert answered.answer is not None
+    assert answered.answer.model_dump(mode="json") == {"approved": True, "value": None, "message": "fine"}
     assert await admin.answer(one.ask.id, message="fine", run_id=run_id) is False
     assert run.root_step_outputs["a"]["worker-1"]["message"] == "fine"
 

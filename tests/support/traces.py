@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 
 import pydantic
 
+from redis_mob import models
 from redis_mob.errors import (
     CasConflictError,
     InternalError,
@@ -67,7 +68,9 @@ class Method:
     @cache
     def of(cls, contract: type, name: str) -> Method:
         function = getattr(contract, name)
-        hints = get_type_hints(function, include_extras=True)
+        # contracts import their models for type checkers alone
+        known = {name: getattr(models, name) for name in models.__all__}
+        hints = get_type_hints(function, localns=known, include_extras=True)
         parameters = {key: value for key, value in inspect.signature(function).parameters.items() if key != "self"}
         readers = {key: pydantic.TypeAdapter[Any](hints[key]) for key in parameters}
         return cls(parameters, readers, pydantic.TypeAdapter[Any](hints["return"]))

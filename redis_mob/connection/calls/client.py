@@ -27,7 +27,6 @@ from redis_mob.connection.calls.scripts import Script
 from redis_mob.connection.calls.scripts import script as script_named
 from redis_mob.connection.calls.sessions import Sessions, WriteOutcome
 from redis_mob.connection.calls.tokens import TokenKey
-from redis_mob.connection.embedded.server import EmbeddedServer
 from redis_mob.connection.failures import (
     EpochMismatchError,
     HalfDoneError,
@@ -354,6 +353,8 @@ async def connect(
     # that was never opened. It ends after the connections, or each of them would look lost.
     async with AsyncExitStack() as resources:
         if isinstance(address, EmbeddedAddress):
+            from redis_mob.connection.embedded.server import EmbeddedServer
+
             named = await EmbeddedServer.start(address.directory)
             resources.push_async_callback(named.aclose)
             address = named.address

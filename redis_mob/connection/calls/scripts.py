@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -100,12 +99,6 @@ class ScriptLibrary:
             for file in folder.iterdir()
             if file.name.endswith(".lua")
         )
-
-    def sources(self) -> Iterator[str]:
-        """The text of every file, fragments too, as it is."""
-        for folder in self._root.iterdir():
-            if folder.is_dir():
-                yield from (file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".lua"))
 
     def _flatten(self, source: str, path: tuple[str, ...], seen: set[str], operation: Script | None = None) -> str:
         """The source with each fragment where it is first included, and the operation where it belongs.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis_mob.models.ask import AskPlace, PendingAsk
+from redis_mob.models.ask import AnsweredAsk, AskPlace, PendingAsk
 from redis_mob.operations import asks
 from redis_mob.operations.admin.base import AdminBase
 from redis_mob.operations.forking import UNCHANGED
@@ -19,6 +19,14 @@ class AskAdmin(AdminBase):
         Of a page the `place` of the last one is `after` for the page behind it.
         """
         return await asks.inbox(self._storage, limit, after)
+
+    async def answers(self, run_id: str) -> tuple[AnsweredAsk, ...]:
+        """What the handlers of a run have asked people and were answered, by whom, as far as that was said.
+
+        By execution, and of one by kind and ordinal; it is kept as long as the run. Raises NotFoundError for an unknown
+        run, SerializationError for what cannot be read.
+        """
+        return await asks.answers(self._storage, run_id)
 
     async def answer(
         self,
