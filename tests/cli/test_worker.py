@@ -102,9 +102,10 @@ def test_what_it_has_loaded_is_out_of_the_sight_of_the_garbage_collector(
     with (project / "handlers.py").open("a") as handlers:
         handlers.write("\n\ndef kept(ctx):\n    import gc\n    return [gc.get_freeze_count(), *gc.get_threshold()]\n")
     with working(project, "kept", server_url, namespace) as command:
-        kept, *thresholds = over(server_url, namespace, start(server_url, namespace)).root_step_outputs["work"]["clerk-1"]
+        outputs = over(server_url, namespace, start(server_url, namespace)).root_step_outputs
         command.signal(signal.SIGTERM)
         assert command.end(at_once=False).status == 0
+    kept, *thresholds = outputs["work"]["clerk-1"]
     assert kept > 10_000
     assert tuple(thresholds) == LOOKS_FOR_GARBAGE != PYTHONS_OWN
 
