@@ -43,7 +43,8 @@ PYTHONS_OWN = gc.get_threshold()
 LOOKS_FOR_GARBAGE = (5_000, 5, 2)
 """How many new objects, and how many looks through younger ones, the garbage collector of a worker waits for.
 
-It takes two thirds of the time that it takes by Python's own numbers, and the process becomes no larger.
+It takes two thirds of the time that it takes by Python's own numbers, and the process becomes no larger
+(decision 0055).
 """
 
 
