@@ -1,12 +1,14 @@
 # Every target works on a fresh clone: Python 3.11 or later with pip, and make. No root, no Redis.
 #
 #   make demo  [PARAMS='{"path": "src"}']     run the example flow on four workers
+#   make demo-ui [ARGS='--port 8791']         show a fleet that runs for ever on a page, http://127.0.0.1:8790
 #   make test  [ARGS='tests/kernel -k plan']  run the tests
 #   make quick                                run, in half a minute, what finds most mistakes: while editing
 #   make lint | format | conformance | coverage | soak | robustness | clean
 #   make bench        [ARGS='--seconds 2']    measure this machine, and write docs/benchmarks
 #   make bench-check  [ARGS='--scenarios calls']  compare its ratios with those stored there
 #   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with the peers that install here
+#   make screenshots                          take the pictures of the page anew, in docs/pictures; it needs chromium
 #   make dist | smoke                         build the wheel and the source archive | and try them as installed
 #   make test-image  [IMAGE=redis:7.4]        run the conformance suite on a server of an image; it needs Docker
 #   make test-topologies                      run the tests of docker-compose.yml; they need Docker and Compose 2
@@ -23,13 +25,16 @@ IMAGE ?=
 # The tests start thousands of processes: without bytecode each of them would compile the whole package, for a second.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness dist smoke clean
+.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness dist smoke clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
 	$(BIN)/redis-mob run examples/code_review/code_review.toml --flow review --workers 4 \
 		--handler examples.code_review.handlers:HANDLERS --members reviewer=3 --members judge=3 \
 		--params "$$PARAMS"
+
+demo-ui: $(VENV)/.installed-ui
+	$(BIN)/python -m examples.demo_fleet $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist worksteal -q $(ARGS)
@@ -117,6 +122,9 @@ $(PEERS_NODE)/.installed: bench/peers/package.json
 	@if command -v npm >/dev/null && npm install --prefix $(@D)/.. --no-package-lock --no-audit --no-fund \
 		--ignore-scripts --silent; then touch $@; fi
 
+screenshots: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.ui.browser.pictures docs/pictures
+
 # A wheel and a source archive, in dist/.
 dist: $(VENV)/.installed-dev
 	rm -rf dist
@@ -143,6 +151,10 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/.created
 
 $(VENV)/.installed-bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
+
+$(VENV)/.installed-ui: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[ui]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -16,6 +16,7 @@ from redis_mob.connection.servers.url import parse_address, storage_url
 from redis_mob.errors import StorageUnavailableError
 from redis_mob.payloads.settings import PayloadSettings
 from redis_mob.security.sealing import SealKey, SealKeyring, Secrets, secrets_with
+from redis_mob.telemetry import active
 
 if TYPE_CHECKING:
     from redis_mob.connection.calls.open_namespace import OpenNamespace
@@ -212,6 +213,7 @@ class OpeningStorage:
             await self._storage.aclose()
 
     async def _open(self) -> MobStorage:
+        active.activate()
         url = storage_url(self._url)
         retry = policy_of(self._retry)
         # Each kind of storage is imported when one is opened: the driver of a server takes its time, and so does the

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "redis_mob"
 
 FLOORS = (
     {"errors", "lazy_names", "version"},
-    {"models"},
+    {"models", "telemetry"},
     {"contracts", "codec", "kernel", "security"},
     {"connection", "payloads"},
     {"notifications", "admin"},
@@ -27,7 +27,7 @@ FLOORS = (
     {"webhooks"},
     {"fleet"},
     {"flows", "operations"},
-    {"frontends", "handlers", "mcp", "testing", "bench", "sync"},
+    {"frontends", "handlers", "mcp", "metrics", "testing", "bench", "sync", "ui"},
     {"langgraph", "pydantic_ai"},
     {"cli"},
     {"__main__"},

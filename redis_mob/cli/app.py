@@ -35,13 +35,13 @@ def _named(names: str) -> Iterable[_Command]:
 
 
 COMMANDS = (
-    *_named("run start worker signal inbox answer mcp conversation conversations budget"),
+    *_named("run start worker signal inbox answer mcp ui conversation conversations budget"),
     *_named("ls count show tail"),
     _Command("history", "tail", "history"),
     *_named("watch workers queues"),
     *_named("definitions releases move verify export"),
     *_named("fork cancel terminate pause resume delete attributes"),
-    *_named("retention prune stats"),
+    *_named("retention prune stats metrics"),
     *_named("seal-key payloads doctor accept-loss acl bench"),
     _Command("import", "import_runs"),
     *_named("schedule webhook"),

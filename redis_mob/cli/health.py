@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
+from redis_mob.cli.http_port import Answer, Request
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import MobStoreError, ValidationError
 from redis_mob.fleet.worker import Worker
@@ -23,11 +25,6 @@ LONGEST_PAUSE = 5.0
 
 FIRST_PAUSE = 0.1
 """The same until the worker has its lease."""
-
-REQUEST_SECONDS = 5.0
-"""How long a client may take to send its request."""
-
-LONGEST_REQUEST = 8192
 
 _log = logging.getLogger(__name__)
 
@@ -57,9 +54,11 @@ class Health:
         now = asyncio.get_running_loop().time()
         return self.confirmed_at is not None and now - self.confirmed_at < self.lease
 
-    def as_json(self) -> str:
-        """One JSON object on one line."""
-        return json_text({"status": self.status, "worker": self.name, "namespace": self.namespace})
+    async def answer(self, _request: Request) -> Answer:
+        """What a port answers: 200 if the worker is well, else 503, and one JSON object on one line."""
+        said = json_text({"status": self.status, "worker": self.name, "namespace": self.namespace})
+        status = HTTPStatus.OK if self.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+        return Answer(f"{said}\n".encode(), status)
 
 
 async def keep_looking(
@@ -103,48 +102,3 @@ def health_file(file: Path | None) -> Generator[None]:
     finally:
         with contextlib.suppress(OSError):
             file.unlink()
-
-
-@contextlib.asynccontextmanager
-async def health_port(health: Health, host: str, port: int | None) -> AsyncGenerator[None]:
-    """Answer at this port while the block lasts: 200 if the worker is well, else 503. Raises ValidationError."""
-    if port is None:
-        yield
-        return
-
-    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            writer.write(await _response(health, reader))
-            await writer.drain()
-        writer.close()
-
-    try:
-        server = await asyncio.start_server(answered, host, port, limit=LONGEST_REQUEST)
-    except OSError as error:
-        raise ValidationError(f"--health-port {port}: cannot listen on {host}: {error.strerror or error}") from None
-    try:
-        yield
-    finally:
-        server.close()
-
-
-async def _response(health: Health, reader: asyncio.StreamReader) -> bytes:
-    try:
-        async with asyncio.timeout(REQUEST_SECONDS):
-            request = await reader.readuntil(b"\r\n\r\n")
-    except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        request = b""
-    method = request.partition(b" ")[0]
-    if method not in (b"GET", b"HEAD"):
-        return _with_head("405 Method Not Allowed" if method else "400 Bad Request", b"")
-    body = health.as_json().encode() + b"\n"
-    status = "200 OK" if health.status == "ok" else "503 Service Unavailable"
-    return _with_head(status, body, is_shown=method == b"GET")
-
-
-def _with_head(status: str, body: bytes, *, is_shown: bool = True) -> bytes:
-    head = (
-        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + (body if is_shown else b"")

@@ -18,9 +18,10 @@ from types import FrameType
 from typing import NoReturn
 
 from redis_mob.cli.exit_status import ExitStatus
-from redis_mob.cli.health import Health, health_file, health_port, keep_looking
+from redis_mob.cli.health import Health, health_file, keep_looking
 from redis_mob.cli.serving import look_less_for_garbage, storage_of, worker_of
 from redis_mob.cli.worker_link import HAND_BACK_GRACE, WorkerOrders
+from redis_mob.cli.worker_ports import WorkerPorts
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import HandlerError, shown
 from redis_mob.fleet.presence import worker_name
@@ -37,8 +38,7 @@ class ServiceOrder:
     worker: WorkerOrders
     handlers: Mapping[str, Handler]
     health_file: Path | None
-    health_host: str
-    health_port: int | None
+    ports: WorkerPorts
 
 
 def served(handlers: Mapping[str, Handler], roles: list[str], definition: MobDefinition) -> dict[str, Handler]:
@@ -77,7 +77,7 @@ async def serve(order: ServiceOrder) -> ExitStatus:
     orders, stop = order.worker, asyncio.Event()
     health = Health(worker_name(), orders.namespace, orders.lease)
     with _signals(stop, health, order.health_file) as interrupts, health_file(order.health_file):
-        async with health_port(health, order.health_host, order.health_port), storage_of(orders) as storage:
+        async with order.ports.answering(health), storage_of(orders) as storage:
             worker = worker_of(orders, storage, order.handlers)
             look_less_for_garbage()
             working = asyncio.create_task(worker.run(stop, timedelta(seconds=orders.drain_timeout)))

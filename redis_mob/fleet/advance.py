@@ -12,7 +12,7 @@ from redis_mob.fleet.escalation import end_late_escalations, give_up_escalations
 from redis_mob.fleet.item_dispatch import begin_more
 from redis_mob.fleet.run_end import abort, cancel, tell_end
 from redis_mob.fleet.topology import is_forbidden
-from redis_mob.fleet.transition_builder import SYSTEM_MEMBER, TransitionBuilder
+from redis_mob.fleet.transition_builder import SYSTEM_MEMBER, TransitionBuilder, exhausted_text
 from redis_mob.fleet.waits import end_a_wait
 from redis_mob.kernel.actions import (
     AbortRun,
@@ -131,8 +131,7 @@ def _evaluate_until(builder: TransitionBuilder, until: EvaluateUntil) -> None:
     met = evaluate(spec.until, builder.context()) if carried is None else until.iteration + 1 >= carried
     builder.decide_until(until, met=met)
     if builder.machine.loop(until.loop_instance_id).phase is LoopPhase.EXHAUSTED:
-        reason = f"loop {shown(spec.loop_id)}: its condition did not hold after {spec.max_iterations} iterations"
-        builder.failure(FLOW_STEP, reason)
+        builder.failure(FLOW_STEP, f"{exhausted_text(spec.loop_id)}{spec.max_iterations} iterations")
 
 
 def _loop_spec(builder: TransitionBuilder, loop_instance_id: str) -> RepeatUntilSpec:

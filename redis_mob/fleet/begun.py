@@ -12,6 +12,7 @@ from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import most_bytes
 from redis_mob.fleet.published import publish
 from redis_mob.fleet.step_profile import StepProfile, role_profile, step_profile
+from redis_mob.fleet.traced_attempts import TracedAttempts
 from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, Lease
@@ -35,9 +36,10 @@ class Begun:
 class BegunExecutions:
     """Makes them for one run."""
 
-    def __init__(self, run_id: str, services: Services) -> None:
+    def __init__(self, run_id: str, services: Services, traced: TracedAttempts) -> None:
         self._run_id = run_id
         self._services = services
+        self._traced = traced
         self._profiles: dict[str, StepProfile] = {}
 
     def of(self, view: RunView, definition: MobDefinition, claimed: Sequence[ExecutionKey]) -> list[Begun]:
@@ -79,6 +81,8 @@ class BegunExecutions:
         put = partial(publish, self._services.store, view.launch, run_id, key, execution)
         label = partial(self._services.store.set_labels, run_id, key=key, execution=execution)
         most = most_bytes(view.launch)
-        return LeasedExecution(
+        held = LeasedExecution(
             run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put, label, most_bytes=most
         )
+        held.traced = self._traced.taken(key, lease.fencing_token)
+        return held

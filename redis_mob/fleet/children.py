@@ -20,6 +20,7 @@ from redis_mob.errors import NotFoundError
 from redis_mob.fleet.deadline import CHILD_CHECK
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.subflows import begun_children, child_run, is_told, left_children, news_of, open_children
+from redis_mob.fleet.traced_starts import start_of_child, told, traced
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey
 from redis_mob.models.transition import RunView, Transition
@@ -68,7 +69,10 @@ class Children:
     async def _start(self, view: RunView, definition: MobDefinition, key: ExecutionKey, execution: Execution) -> None:
         run, launch, parent, at = child_run(view, definition, key, execution)
         # False: another worker was faster, or the parent waits for it no more
-        await self._store.start_child(run, launch, definition, parent=parent, execution=execution, at=at)
+        start = start_of_child(run, launch, view, execution)
+        launch = traced(start, launch)
+        starting = self._store.start_child(run, launch, definition, parent=parent, execution=execution, at=at)
+        await told(start, starting)
         self._started.add(run.run_id)
 
     async def before(self, transition: Transition, definition: MobDefinition) -> None:

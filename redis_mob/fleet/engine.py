@@ -61,13 +61,14 @@ class Claimant:
 
     Beside those that it has taken from the schedule it may begin up to `slots` executions of roles that it `serves`:
     of those that the decision dispatches, and if it is `alone`, of all that wait: no other worker is alive in the
-    namespace, and none was seen at the run lately.
+    namespace, and none was seen at the run lately. `traces` gives the context of the span of what it is about to get.
     """
 
     owner: str
     slots: int = 0
     alone: bool = False
     serves: Callable[[str], bool] = lambda _role: False
+    traces: Callable[[RunView, ExecutionKey, Execution], str | None] = lambda _view, _key, _execution: None
 
 
 class Decision(NamedTuple):
@@ -366,12 +367,15 @@ def _give(builder: TransitionBuilder, key: ExecutionKey, claimant: Claimant, *, 
     token = execution.fencing_token + 1
     deadline = execution_deadline(view, execution, builder.flow.steps[execution.step_id])
     lease = Lease.unchecked(owner=claimant.owner, fencing_token=token, deadline=deadline)
-    builder.put(
-        key,
-        execution.model_copy(
-            update={"status": ExecutionStatus.LEASED, "fencing_token": token, "lease": lease, "resumes": False}
-        ),
-    )
+    trace = claimant.traces(view, key, execution) or execution.trace
+    update = {
+        "status": ExecutionStatus.LEASED,
+        "fencing_token": token,
+        "lease": lease,
+        "resumes": False,
+        "trace": trace,
+    }
+    builder.put(key, execution.model_copy(update=update))
     if execution.escalation is not None or execution.resumes:
         return True
     # A further attempt appends no second row: the ledger says that the member was asked, the events say how often.

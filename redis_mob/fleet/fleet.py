@@ -15,11 +15,10 @@ from redis_mob.codec.labels import checked_labels
 from redis_mob.errors import (
     DefinitionError,
     HandlerError,
-    ValidationError,
     shown,
 )
 from redis_mob.fleet.calls import max_orphaned_turns
-from redis_mob.fleet.conversation_start import checked_talk, start_in_conversation
+from redis_mob.fleet.conversation_start import checked_talk
 from redis_mob.fleet.duties import duties_of
 from redis_mob.fleet.flow_choice import NamedFlow, chosen_flow
 from redis_mob.fleet.handler_stores import handler_stores
@@ -39,14 +38,15 @@ from redis_mob.fleet.run_start import (
 )
 from redis_mob.fleet.run_wait import unserved_of, wait_for_end
 from redis_mob.fleet.schedule_making import make_schedule
+from redis_mob.fleet.scores import score
 from redis_mob.fleet.signals import Signals
+from redis_mob.fleet.starting import require_same, start_gathered, start_made
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
 from redis_mob.fleet.watching import watch
 from redis_mob.fleet.worker import Worker
 from redis_mob.fleet.working import at_work, idle_at, work_until
 from redis_mob.kernel.validation import require_valid
-from redis_mob.models.base import json_text
 from redis_mob.models.budget import Budget
 from redis_mob.models.conversation import Conversation, OnBusy
 from redis_mob.models.definition import MobDefinition
@@ -59,6 +59,7 @@ from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
 from redis_mob.models.storable import not_storable
 from redis_mob.storage import MobStorage
+from redis_mob.telemetry import active
 
 DRAIN_TIMEOUT = timedelta(seconds=25)
 """How long a worker that is to stop lets its executions come to their end: less than orchestrators give a process."""
@@ -110,6 +111,7 @@ class Fleet:
         declared = optional_instance("retention", retention, MobRetention) or MobRetention()
         self._retention = declared.checked(definition.flows)
         self._signals = Signals(storage.executions, storage.namespace)
+        active.activate()
 
     async def start(
         self,
@@ -176,26 +178,14 @@ class Fleet:
             subflows=read_subflows(self._definition, flow_id),
             budget=allowed,
         )
-        executions = self._storage.executions
+        storage, definition = self._storage, self._definition
         if gathering is not None:
-            return await executions.start_debounced(run, launch, self._definition, debounce=gathering, labels=labels)
+            return await start_gathered(storage, run, launch, definition, gathering=gathering, labels=labels)
         # False means that the run exists: this call repeats one with the same idempotency key, and its run is the one
         # that was asked for, if it was asked for the same.
-        if talk is not None:
-            is_new = await start_in_conversation(self._storage, run, launch, self._definition, *talk, labels)
-        else:
-            is_new = await executions.start_run(run, launch, self._definition, at=begins, labels=labels)
-        if not is_new:
-            await self._require_same(run, idempotency_key)
+        if not await start_made(storage, run, launch, definition, at=begins, talk=talk, labels=labels):
+            await require_same(storage, run, idempotency_key)
         return run.run_id
-
-    async def _require_same(self, run: MobRun, idempotency_key: str | None) -> None:
-        stored = await self._storage.runs.get_run(run.run_id)
-        if stored is not None and json_text(stored.activation_params) != json_text(run.activation_params):
-            raise ValidationError(
-                f"idempotency_key {shown(idempotency_key)} belongs to run {run.run_id}, which was started with other "
-                "params: use another key for another run"
-            )
 
     async def schedule(
         self,
@@ -330,6 +320,17 @@ class Fleet:
         as a timedelta; NotFoundError for an unknown run, and for one that is over and has published none.
         """
         return await published(self._storage, run_id, key, timeout)
+
+    async def score(self, run_id: str, step: str, name: str, value: float, label: str | None = None) -> None:
+        """Tell by OpenTelemetry how good a step of a run was, within the trace of the run (contract: telemetry-8).
+
+        That is the event `gen_ai.evaluation.result`, with the `name` of the score, its `value` and a `label` such as
+        "pass". Nothing is stored, and nothing told where the application has set no provider.
+
+        Raises ValidationError for a value that is no finite number, and for texts that are empty or too long;
+        NotFoundError for an unknown run, or a step that its flow does not have.
+        """
+        await score(self._storage, run_id, step, name, value, label)
 
     async def recover(self) -> list[str]:
         """Mend the runs of this mob that a crash of another engine has left half written, and return their ids.

@@ -36,6 +36,8 @@ from redis_mob.fleet.typed.dependencies import Dependencies, Dependency
 from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.models.conversation import ChangeKind, ConversationItem
 from redis_mob.models.labels import LabelChange
+from redis_mob.telemetry.handler_process import enter_attempt, flush
+from redis_mob.telemetry.log_context import LogIds
 
 
 class Link:
@@ -137,7 +139,7 @@ class Link:
 def main(number: int) -> None:
     """Do what the worker at the other end of this open socket says, and end."""
     link = Link(number)
-    handler, told, conversation = link.receive()
+    handler, told, conversation, traceparent = link.receive()
     threading.Thread(target=link.follow, daemon=True).start()
     try:
         loaded: Isolated = pickle.loads(handler)  # noqa: S301 - of our own worker
@@ -149,6 +151,7 @@ def main(number: int) -> None:
         reason = f"the handler cannot be imported in its process: {class_of(error)}: {text_of(error)}"
         link.send(Failed(bounded(reason), retryable=False, error_class=class_of(error)))
         return
+    enter_attempt(traceparent, LogIds(told["run_id"], told["step_id"], told["member"], told["attempt"]))
     once = Once(link)
     context = StepContext(
         **told,
@@ -165,7 +168,9 @@ def main(number: int) -> None:
     with asyncio.Runner() as runner:
         dependencies = Dependencies()
         # sent before the loop ends, which waits for all that the handler has left in threads
-        link.send(_outcome(called_here, context, dependencies, runner))
+        outcome = _outcome(called_here, context, dependencies, runner)
+        flush()
+        link.send(outcome)
 
 
 def _outcome(

@@ -32,6 +32,7 @@ from redis_mob.fleet.step_context import CalledElsewhere, Handler, StepContext, 
 from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.models.conversation import ChangeKind
 from redis_mob.models.labels import LabelChange
+from redis_mob.telemetry.handler_process import current_traceparent
 
 TERMINATION_SECONDS = 1.0
 """How long a process has between SIGTERM and SIGKILL, and to end by itself once it has told its outcome."""
@@ -89,7 +90,8 @@ def isolated(handler: Handler) -> Handler:
 
     The handler must be one that pickle finds by its name: at the top level of a module, and not of the script that
     runs, which the process does not run again. Nothing else is shared: the module is imported anew, and context
-    variables are not there. Starting takes as long as importing does, a second perhaps, and counts as time of the step.
+    variables are not there, but for the span of the attempt, if that module sets a provider of OpenTelemetry. Starting
+    takes as long as importing does, a second perhaps, and counts as time of the step.
     """
     return handler if isinstance(handler, Isolated) else Isolated(handler)
 
@@ -153,7 +155,7 @@ async def _outcome(handler: Isolated, ctx: StepContext) -> Outcome:
     except HandlerError as error:
         return Failed(str(error), retryable=False, error_class="HandlerError")
     told = {one.name: getattr(ctx, one.name) for one in fields(ctx) if one.name not in NOT_SENT}
-    order = (data, told, None if ctx.talk is None else ctx.talk.id)
+    order = (data, told, None if ctx.talk is None else ctx.talk.id, current_traceparent())
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:

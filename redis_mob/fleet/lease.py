@@ -16,6 +16,7 @@ from redis_mob.fleet.telling import Ready
 from redis_mob.fleet.token_use import TokenCount
 from redis_mob.models.execution import Execution, ExecutionKey, Lease
 from redis_mob.models.labels import LabelChange
+from redis_mob.telemetry.attempts import Attempt
 
 T = TypeVar("T")
 
@@ -65,6 +66,8 @@ class LeasedExecution:
     """How long what its handler gives may be, as JSON."""
     tokens: TokenCount = field(default_factory=TokenCount)
     """What its handler has used so far."""
+    traced: Attempt | None = None
+    """What telemetry tells of it, if that is on."""
     lost: asyncio.Future[None] = field(init=False)
     """Done when the execution was taken from this worker. A future, because waiting for one takes no task."""
     loop: asyncio.AbstractEventLoop = field(init=False)

@@ -27,6 +27,8 @@ from redis_mob.fleet.late_claims import limited_claims, without_late
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.pausing import held_back
 from redis_mob.fleet.reports import Reports
+from redis_mob.fleet.traced_attempts import TracedAttempts
+from redis_mob.fleet.traced_commits import tell_committed, tell_lost
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Claim, Execution, ExecutionKey
@@ -55,7 +57,8 @@ class RunDriver:
         """The last decision has left a part to the next one."""
         self._claims: list[Claim] = []
         self._reports = Reports()
-        self._begun = BegunExecutions(run_id, services)
+        self._traced = TracedAttempts(services.presence)
+        self._begun = BegunExecutions(run_id, services, self._traced)
         self._view: RunView | None = None
         self._machine: FlowMachine | None = None
         self._index: ExecutionIndex | None = None
@@ -143,6 +146,7 @@ class RunDriver:
             # each claim came with a slot, and the others took theirs when they were decided
             with_slots = {claim.key for claim in claims}
             services.slots.give_back(len(claims) - sum(one.held.key in with_slots for one in begun))
+            self._traced.forget()
             failed, self._failed = self._failed, {}
             for attempt in failed.values():
                 log_failure(services.presence.name, self._run_id, attempt)
@@ -243,11 +247,13 @@ class RunDriver:
             if not committed:
                 services.slots.give_back(extra)
         if not committed:
+            tell_lost(transition)
             self._view = None
             self._leads = False
             self._shared_until = services.clock.now() + SHARED
             return False
         log_absent(services.presence.name, transition)
+        tell_committed(transition)
         self._view = after = transition.after()
         if self._index is not None:
             self._index.follow(after.executions, transition.executions)
@@ -287,6 +293,7 @@ class RunDriver:
             services.slots.free,
             not self._is_shared,
             lambda role: services.serves(queue_of(run.mob_id, role, view.launch)),
+            self._traced.claim,
         )
 
     def _concluded(

@@ -26,10 +26,13 @@ from redis_mob.errors import (
 from redis_mob.fleet import run_start
 from redis_mob.fleet.run_start import new_run, read_subflows, read_terms
 from redis_mob.fleet.schedule_plan import due_now
+from redis_mob.fleet.traced_starts import start_of_run, told, traced
 from redis_mob.models.base import format_timestamp
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import FlowSchedule, Overlap, ScheduleRecord, StoredSchedule
 from redis_mob.notifications.waiting import wait_for_news
+from redis_mob.telemetry import active, names
+from redis_mob.telemetry.labels import labels_of
 
 KEEP = timedelta(seconds=10)
 """How long a schedule that a worker has taken is kept from others: so late it is fired when that worker is lost."""
@@ -147,7 +150,7 @@ class Scheduler:
                     return record.model_copy(update={"next_at": due, "waits": True}), now + LOOK_AGAIN
                 record = record.model_copy(update={"skipped": record.skipped + 1})
                 continue
-            run_id = await self._start(record.schedule, due)
+            run_id = await self._start(record.schedule, due, now)
             fired = {"last_due_at": due, "last_run_id": run_id, "fired": record.fired + 1, "waits": False}
             record = record.model_copy(update=fired)
         return record.model_copy(update={"next_at": firing.next_at, "waits": False}), None
@@ -167,7 +170,7 @@ class Scheduler:
                 return False
         return True
 
-    async def _start(self, schedule: FlowSchedule, due: datetime) -> str:
+    async def _start(self, schedule: FlowSchedule, due: datetime, now: datetime) -> str:
         definition, flow_id = await self._definition(schedule.definition), schedule.flow_id
         if flow_id not in definition.flows:
             raise NotFoundError(f"mob {definition.id!r} has no flow {flow_id!r}")
@@ -184,7 +187,12 @@ class Scheduler:
             subflows=read_subflows(definition, flow_id),
         )
         labels = checked_labels(schedule.attributes, None)
-        await self._executions.start_run(run, launch, definition, labels=labels)  # False: another worker was faster
+        start = start_of_run(run, launch, is_of_worker=True)
+        starting = self._executions.start_run(run, traced(start, launch), definition, labels=labels)
+        is_new = await told(start, starting)  # False: another worker was faster
+        if is_new and active.instruments is not None:
+            late = (now - due).total_seconds()
+            active.instruments.record(names.SCHEDULE_LATENESS, late, labels_of(run.mob_id, run.flow_id))
         return run.run_id
 
     async def _definition(self, digest: str) -> MobDefinition:

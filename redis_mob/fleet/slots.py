@@ -30,6 +30,11 @@ class Slots:
         """How many slots may be taken."""
         return 0 if self.is_closed or self.is_one_alone else max(self._free, 0)
 
+    @property
+    def used(self) -> int:
+        """How many slots are taken."""
+        return self.number - self._free
+
     def take(self, number: int) -> None:
         """Take slots."""
         self._free -= number

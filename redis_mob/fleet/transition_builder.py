@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from operator import is_
 from typing import Any
 
+from redis_mob.errors import shown
 from redis_mob.fleet.deadline import next_deadline
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.said import MOST_REPEATED, bounded
@@ -37,8 +38,16 @@ from redis_mob.models.transition import NodeKey, RecordedOutput, RunView, Transi
 MOST_REASONS = 10
 """Of how many items that failed the reason is kept, for that of their step."""
 
+NOT_REACHED = "what it depends on did not complete"
+"""Why a step is skipped that waited for others; replays of the log know it by this."""
+
 UNFINISHED = timedelta(seconds=1)
 """After this time another worker goes on with a run of which a decision has left a part."""
+
+
+def exhausted_text(loop_id: str) -> str:
+    """How the reason of a run begins whose loop is exhausted; replays of the log know it by this."""
+    return f"loop {shown(loop_id)}: its condition did not hold after "
 
 
 def target(member: str) -> AgentRuntimeId:
@@ -79,6 +88,8 @@ class TransitionBuilder:
         self._dropped: list[int] = []
         self._late_asks: list[tuple[ExecutionKey, Ask]] = []
         self._used: dict[ExecutionKey, TokenUse] = {}
+        self._trace: str | None = None
+        """The span of the attempt, or before the wait, whose end led to what begins now."""
 
     @property
     def now(self) -> datetime:
@@ -136,11 +147,7 @@ class TransitionBuilder:
                 step_id = self.machine.step_of(frame_id, node_id)
                 if step_id is not None:
                     lost_branch = state.node_branches[node_id] in state.branch_winners
-                    reason = (
-                        "another member of its branch completed"
-                        if lost_branch
-                        else "what it depends on did not complete"
-                    )
+                    reason = "another member of its branch completed" if lost_branch else NOT_REACHED
                     self.tell(StepSkipped(run_id=self._run.run_id, step_id=step_id, reason=reason))
 
     def execution(self, key: ExecutionKey) -> Execution | None:
@@ -178,6 +185,11 @@ class TransitionBuilder:
             execution = execution.model_copy(update={"asks": ()})
         if execution.leaves:
             self._count_ended(key, execution)
+        if execution.trace is not None:
+            if execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED):
+                self._trace = execution.trace
+        elif self._trace is not None and self.execution(key) is None:
+            execution = execution.model_copy(update={"trace": self._trace})
         self._changed[key] = execution
         if self._index is not None:
             self._index.put(key, execution)

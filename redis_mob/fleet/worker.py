@@ -34,12 +34,15 @@ from redis_mob.fleet.spend_keeper import SpendServices
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.fleet.takeover import is_to_be_alone
+from redis_mob.fleet.traced_attempts import end_attempt
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers, bound_to_context
 from redis_mob.models.due_work import DueExecution, DueWork
 from redis_mob.models.execution import Claim, ExecutionKey, HowLost, Left, Serves
 from redis_mob.models.flow_spec import Isolation
 from redis_mob.notifications.waiting import wait_for_news
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
+from redis_mob.telemetry import active
+from redis_mob.telemetry.attempts import outside_of_spans
 
 RUNS_AT_ONCE = 8
 """Runs that one worker takes in one go: few, so that what is due spreads over all workers."""
@@ -154,8 +157,11 @@ class Worker:
         """
         stop = optional_instance("stop", stop, asyncio.Event) or asyncio.Event()
         outage = OutageLimit(self._name)
+        active.activate()
+        if active.instruments is not None:
+            active.instruments.watch_slots(self._services.slots)
         try:
-            with loop_watched(self._name, self._calls):
+            with outside_of_spans(), loop_watched(self._name, self._calls):
                 async with (
                     done_beside(self._duties, stop, self._name),
                     self._executions.listen(serves=self._serves) as wake_up,
@@ -312,6 +318,8 @@ class Worker:
 
     async def _execute(self, run: KnownRun, begun: Begun) -> None:
         held, slots = begun.held, self._services.slots
+        if held.traced is not None:
+            held.traced.begin()
         is_alone = is_to_be_alone(held.execution)
         try:
             handler = handler_for(self._handlers, held.execution.role)
@@ -327,10 +335,13 @@ class Worker:
                 *(self._calls, self._progress, self._checkpoints, self._spending),
                 conversation_of(self._services.conversations, held, begun.conversation),
             )
+            end_attempt(held.traced, outcome)
             run.driver.report(Report(held.key, held.lease.fencing_token, outcome, used=held.tokens.total()))
-        except LeaseLostError:
+        except LeaseLostError as error:
+            end_attempt(held.traced, error)
             _log.info("worker %s lost %s: it was taken over or canceled", self._name, held)
         finally:
+            end_attempt(held.traced, None)
             if is_alone:
                 slots.is_one_alone = False
             run.executing -= 1

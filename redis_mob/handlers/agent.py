@@ -8,8 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from opentelemetry.trace import NoOpTracer  # pydantic-ai depends on it
 from pydantic_ai import Agent, BinaryContent, ModelSettings, RunContext, UsageLimits, UserContent
-from pydantic_ai.capabilities import AbstractCapability, WrapModelRequestHandler, WrapToolExecuteHandler
+from pydantic_ai.capabilities import (
+    AbstractCapability,
+    WrapModelRequestHandler,
+    WrapRunHandler,
+    WrapToolExecuteHandler,
+)
 from pydantic_ai.exceptions import (
     AgentRunError,
     ContentFilterError,
@@ -22,6 +28,7 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.messages import ModelResponse, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestContext
+from pydantic_ai.run import AgentRunResult
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDefinition
 from pydantic_ai.tools import Tool as AgentTool
 from pydantic_ai.toolsets import FunctionToolset
@@ -33,13 +40,17 @@ from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.step_context import StepContext, StepFailed, StepThrottled
 from redis_mob.handlers.agent_approvals import answered
 from redis_mob.handlers.agent_checkpoints import AgentCheckpoints
+from redis_mob.handlers.agent_content import agent_messages
 from redis_mob.handlers.agent_progress import AgentProgress, OnProgress, tell_progress
 from redis_mob.handlers.instructions import instructions_of, told_failure
+from redis_mob.handlers.told_calls import agent_run, model_call, tool_call
 from redis_mob.handlers.tools import ModelTool, ToolSource, opened_tools
 from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage
 from redis_mob.models.base import json_text
 from redis_mob.models.flow_spec import LONGEST_PAUSE_SECONDS
 from redis_mob.models.message import BlobImageBlock, ContentBlock, TextBlock
+from redis_mob.telemetry import active
+from redis_mob.telemetry import genai_names as names
 
 TOO_MANY_REQUESTS = 429
 """The status by which a provider asks to be left alone for a while."""
@@ -126,7 +137,7 @@ class PydanticAi:
                     model_settings=cast("ModelSettings", settings) if isinstance(settings, dict) else None,
                     instructions=await instructions_of(ctx, None) or None,
                     usage_limits=self._usage_limits,
-                    capabilities=[_OfStep(ctx, self._on_progress, checkpoints)],
+                    capabilities=[_OfStep(ctx, self._on_progress, checkpoints, self._agent.name)],
                     toolsets=[FunctionToolset([_agent_tool(tool, ctx) for tool in tools.values()])] if tools else None,
                 )
             return to_jsonable_python(result.output)
@@ -155,6 +166,15 @@ class _OfStep(AbstractCapability[Any]):
     ctx: StepContext
     on_progress: OnProgress | None
     checkpoints: AgentCheckpoints
+    name: str | None
+
+    async def wrap_run(self, ctx: RunContext[Any], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
+        """The result of the run, told as a span unless the agent tells its own."""
+        if not _is_told(ctx):
+            return await handler()
+        model = ctx.model
+        with agent_run(self.ctx, self.name, model.model_name, provider=model.system):
+            return await handler()
 
     async def wrap_model_request(
         self,
@@ -164,7 +184,23 @@ class _OfStep(AbstractCapability[Any]):
         handler: WrapModelRequestHandler,
     ) -> ModelResponse:
         """The response of the model, or what an earlier attempt has kept of it."""
-        return await self.checkpoints.response(request_context, handler)
+        if not _is_told(ctx):
+            return await self.checkpoints.response(request_context, handler)
+
+        async def told(request: ModelRequestContext) -> ModelResponse:
+            model = request.model
+            with model_call(self.ctx, model.model_name, provider=model.system) as block:
+                if block.captures:
+                    block.said(names.INPUT_MESSAGES, agent_messages(request.messages))
+                response = await handler(request)
+                used = response.usage
+                block.used(used.input_tokens, used.output_tokens, used.cache_read_tokens)
+                block.finished(response.finish_reason)
+                if block.captures:
+                    block.said(names.OUTPUT_MESSAGES, agent_messages([response]))
+            return response
+
+        return await self.checkpoints.response(request_context, told)
 
     async def wrap_tool_execute(
         self,
@@ -176,7 +212,16 @@ class _OfStep(AbstractCapability[Any]):
         handler: WrapToolExecuteHandler,
     ) -> Any:
         """The result of the tool, or what an earlier attempt has kept of it."""
-        return await self.checkpoints.result(call, args, handler)
+        if not _is_told(ctx):
+            return await self.checkpoints.result(call, args, handler)
+
+        async def told(args: dict[str, Any]) -> Any:
+            with tool_call(call.tool_name, call.tool_call_id, args) as block:
+                result = await handler(args)
+                block.said(names.TOOL_CALL_RESULT, result)
+            return result
+
+        return await self.checkpoints.result(call, args, told)
 
     async def prepare_tools(self, ctx: RunContext[Any], tool_defs: list[ToolDefinition]) -> list[ToolDefinition]:
         """The tools that the step allows; the agent can call no others."""
@@ -213,6 +258,11 @@ class _OfStep(AbstractCapability[Any]):
 
     async def _tell(self, progress: AgentProgress) -> None:
         await tell_progress(self.ctx, progress, self.on_progress)
+
+
+def _is_told(ctx: RunContext[Any]) -> bool:
+    """Whether spans are told of this run, and pydantic-ai tells none itself, as `Agent.instrument_all` lets it."""
+    return active.spans is not None and isinstance(ctx.tracer, NoOpTracer)
 
 
 def _agent_tool(tool: ModelTool, ctx: StepContext) -> AgentTool[Any]:

@@ -22,9 +22,11 @@ from redis_mob.handlers.chat_messages import messages_of
 from redis_mob.handlers.chat_requests import ChatRequests, OnDelta
 from redis_mob.handlers.checkpoint_names import tool_call_name
 from redis_mob.handlers.tls import client_tls
+from redis_mob.handlers.told_calls import tool_call
 from redis_mob.handlers.tools import ModelTool, ToolSource, opened_tools, tools_by_name
 from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage
 from redis_mob.models.base import json_text
+from redis_mob.telemetry import genai_names
 
 CONNECT_SECONDS = 10.0
 """How long a connection may take; the deadline of the step bounds all the rest."""
@@ -264,7 +266,16 @@ async def _told_by_tool(ctx: StepContext, tool: ModelTool | None, call: ToolCall
 
     async def called(arguments: str) -> str:
         async with ctx.spend(tool_calls=1):
-            return await tool.call(ctx, arguments)
+            block = tool_call(call.name, call.id, arguments)
+            try:
+                result = await tool.call(ctx, arguments)
+                block.said(genai_names.TOOL_CALL_RESULT, result)
+            except BaseException as error:
+                block.failed(error)
+                raise
+            finally:
+                block.end()
+            return result
 
     return await ctx.once(tool_call_name(call.name, call.id), called, call.arguments)
 

@@ -16,8 +16,11 @@ from redis_mob.handlers.fallback import in_time, is_of_another_model, tell_fallb
 from redis_mob.handlers.instructions import told_failure
 from redis_mob.handlers.spending import estimated_tokens, tell_use
 from redis_mob.handlers.text_stream import stream_text
+from redis_mob.handlers.told_calls import model_call
 from redis_mob.handlers.usage import ModelUsage, told
 from redis_mob.models.base import json_text
+from redis_mob.telemetry import genai_names
+from redis_mob.telemetry.genai_content import messages_of
 
 if TYPE_CHECKING:
     import openai
@@ -105,17 +108,28 @@ class ChatRequests:
     ) -> Answer:
         answer = Answer(self._ctx.profile.max_output_bytes)
         estimate = estimated_tokens(json_text([messages, request]).encode(errors="replace"), request)
+        server = self._connected.base_url.host
         async with self._ctx.spend(tokens=estimate, model=usage.model) as call:
             usage.requests += 1
             counted = ModelUsage(usage.model)
+            block = model_call(self._ctx, usage.model, server=server)
             try:
+                if block.captures:
+                    block.said(genai_names.INPUT_MESSAGES, messages_of(messages))
                 chunks = in_time(_chunks(self._connected, usage.model, messages, request), self._answers_within)
                 await self._take(answer, counted, chunks)
-            except (RefusedByEndpoint, StepThrottled):
-                call.used()
+                block.finished(answer.finish_reason)
+                if block.captures:
+                    block.said(genai_names.OUTPUT_MESSAGES, messages_of([answer.as_message()]))
+            except BaseException as error:
+                block.failed(error)
+                if isinstance(error, RefusedByEndpoint | StepThrottled):
+                    call.used()
                 raise
             finally:
                 usage.add(counted)
+                block.used(counted.prompt_tokens, counted.completion_tokens, counted.cached_tokens)
+                block.end()
             tell_use(call, counted.prompt_tokens, counted.completion_tokens, read=counted.cached_tokens)
         answer.check()
         return answer

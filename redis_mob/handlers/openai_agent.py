@@ -38,8 +38,10 @@ from redis_mob.handlers.chat_failures import EXCERPT_BYTES
 from redis_mob.handlers.instructions import instructions_of, told_failure
 from redis_mob.handlers.openai_agent_model import KeptModel, KeptProvider, ModelCalls, client_failure
 from redis_mob.handlers.openai_agent_tools import KeptAgents
+from redis_mob.handlers.told_calls import agent_run
 from redis_mob.handlers.usage import OnUsage, record_usage
 from redis_mob.models.message import ContentBlock, InlineImageBlock, TextBlock
+from redis_mob.telemetry import active
 
 FINAL = (UserError, MaxTurnsExceeded, InputGuardrailTripwireTriggered)
 """Errors that another attempt would meet as well."""
@@ -141,7 +143,10 @@ class OpenAiAgents:
             await tell_progress(ctx, AgentProgress(kind, request, tool, agent), self._on_progress)
 
         request = 0
-        calls = ModelCalls(ctx, await instructions_of(ctx, None), lambda: tell("model_request"), self._answers_within)
+        instructions, tells_itself = await instructions_of(ctx, None), not self._config.tracing_disabled
+        calls = ModelCalls(
+            ctx, instructions, lambda: tell("model_request"), self._answers_within, tells_itself=tells_itself
+        )
         provider = self._config.model_provider
         model = KeptModel([provider.get_model(one) for one in self._models], calls) if self._models else None
         agents = KeptAgents(ctx, calls, tell, model)
@@ -151,7 +156,12 @@ class OpenAiAgents:
             context = await context
         try:
             config = self._run_config(settings, calls)
-            result = await self._run(agents, handoffs, agents.kept(agent), given, context, config)
+            running = self._run(agents, handoffs, agents.kept(agent), given, context, config)
+            if tells_itself or active.spans is None:
+                result = await running
+            else:
+                with agent_run(ctx, agent.name, None):
+                    result = await running
             return to_jsonable_python(result.final_output)
         except PydanticSerializationError as error:
             raise StepFailed(f"the output of the agent is no JSON: {text_of(error)}", retryable=False) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
@@ -50,7 +50,11 @@ from redis_mob.handlers.checkpoint_names import MODEL_REQUEST
 from redis_mob.handlers.fallback import in_time, is_of_another_model, tell_fallback
 from redis_mob.handlers.spending import count_of, estimated_tokens, tell_use
 from redis_mob.handlers.text_stream import stream_text
+from redis_mob.handlers.told_calls import model_call
 from redis_mob.handlers.usage import ModelUsage
+from redis_mob.telemetry import active
+from redis_mob.telemetry import genai_names as names
+from redis_mob.telemetry.genai_content import messages_of, text_message
 
 _OUTPUT: TypeAdapter[list[TResponseOutputItem]] = TypeAdapter(
     list[TResponseOutputItem], config=ConfigDict(defer_build=True)
@@ -67,8 +71,12 @@ class ModelCalls:
         instructions: str,
         before: Callable[[], Awaitable[None]],
         answers_within: timedelta | None = None,
+        *,
+        tells_itself: bool = False,
     ) -> None:
         self.ctx = ctx
+        self.tells_itself = tells_itself
+        """Whether the SDK traces what the agents do, so that no spans of this library are wanted."""
         self.instructions = instructions
         """What each model is told beside the instructions of its agent."""
         self.before = before
@@ -100,7 +108,8 @@ class ModelCalls:
             while True:
                 at = self._at[models]
                 try:
-                    return {**_plain(await self._paid(models[at], estimate, partial(ask, at))), "model": models[at]}
+                    answered = await self._paid(models[at], estimate, partial(ask, at), told_apart)
+                    return {**_plain(answered), "model": models[at]}
                 except (OpenAIError, StepFailed) as error:
                     failure = error if isinstance(error, StepFailed) else client_failure(error)
                     if at + 1 == len(models) or not is_of_another_model(failure):
@@ -116,11 +125,13 @@ class ModelCalls:
             await stream_text(self.ctx, _text(response))
         return response
 
-    async def _paid(self, model: str, estimate: int, ask: Callable[[], Awaitable[ModelResponse]]) -> ModelResponse:
+    async def _paid(
+        self, model: str, estimate: int, ask: Callable[[], Awaitable[ModelResponse]], asked: Mapping[str, Any]
+    ) -> ModelResponse:
         paid = self.paid.setdefault(model, ModelUsage(model))
         async with self.ctx.spend(tokens=estimate, model=model) as call:
             try:
-                response = await ask()
+                response = await (ask() if self.tells_itself or active.spans is None else self._told(model, ask, asked))
             except APIStatusError:
                 call.used()  # the provider has answered with an error, and the model with nothing
                 raise
@@ -130,6 +141,22 @@ class ModelCalls:
         paid.prompt_tokens += count_of(used.input_tokens)
         paid.completion_tokens += count_of(used.output_tokens)
         paid.cached_tokens += count_of(used.input_tokens_details.cached_tokens)
+        return response
+
+    async def _told(
+        self, model: str, ask: Callable[[], Awaitable[ModelResponse]], asked: Mapping[str, Any]
+    ) -> ModelResponse:
+        with model_call(self.ctx, model) as block:
+            given = asked["input"]
+            if block.captures:
+                block.said(
+                    names.INPUT_MESSAGES, text_message("user", given) if isinstance(given, str) else messages_of(given)
+                )
+            response = await ask()
+            used = response.usage
+            block.used(used.input_tokens, used.output_tokens, used.input_tokens_details.cached_tokens)
+            if block.captures:
+                block.said(names.OUTPUT_MESSAGES, text_message("assistant", _text(response)))
         return response
 
 

@@ -19,7 +19,9 @@ from redis_mob.handlers.agent_as_tool import AgentTool
 from redis_mob.handlers.agent_progress import ProgressKind
 from redis_mob.handlers.checkpoint_names import tool_call_name
 from redis_mob.handlers.openai_agent_model import KeptModel, ModelCalls
+from redis_mob.handlers.told_calls import tool_call
 from redis_mob.models.ask import Answer
+from redis_mob.telemetry import active, genai_names
 
 Tell = Callable[[ProgressKind, str], Awaitable[None]]
 """Tells that a tool is called, or has a result."""
@@ -131,7 +133,12 @@ class KeptAgents:
             nonlocal is_called
             is_called = True
             async with self._ctx.spend(tool_calls=1):
-                value = _plain(await call(context, arguments))
+                if self._calls.tells_itself or active.spans is None:
+                    value = _plain(await call(context, arguments))
+                else:
+                    with tool_call(name, context.tool_call_id, arguments) as block:
+                        value = _plain(await call(context, arguments))
+                        block.said(genai_names.TOOL_CALL_RESULT, value)
             waits = (suspended := _suspended_in(context)) is not None and suspended is not before
             return {"value": value, _WAITS: waits}
 

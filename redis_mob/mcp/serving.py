@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Generator, Sequence
@@ -21,9 +19,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.middleware.authentication import AuthenticationMiddleware
 
 from redis_mob.errors import ValidationError, shown
-
-SHORTEST_TOKEN = 16
-"""Characters of a token: a shorter one can be guessed."""
+from redis_mob.security.bearer_tokens import checked_token, is_loopback, is_the_token
 
 END_SECONDS = 2
 """How long calls under way may go on when the process is told to end; their runs go on without it."""
@@ -49,11 +45,7 @@ class HttpPlace(NamedTuple):
         host = host.removeprefix("[").removesuffix("]")
         if not (colon and host and port.isdecimal() and int(port) < 2**16):
             raise ValidationError(f"--http {shown(place)}: write HOST:PORT, as in 127.0.0.1:8765")
-        if token is not None and (len(token) < SHORTEST_TOKEN or not token.isascii() or " " in token):
-            raise ValidationError(
-                f"--token-file: a token is {SHORTEST_TOKEN} characters or more, of ASCII without spaces"
-            )
-        if token is None and not _is_loopback(host):
+        if checked_token(token, "--token-file") is None and not is_loopback(host):
             raise ValidationError(
                 f"--http {shown(place)}: others reach this address, and could start flows: give --token-file, or serve "
                 "127.0.0.1"
@@ -67,7 +59,7 @@ class HttpPlace(NamedTuple):
     def security(self) -> TransportSecuritySettings:
         """Which Host and Origin a request may have: the address, the names, and on loopback what all call that."""
         own = () if self.host in _ANY else (f"[{self.host}]" if ":" in self.host else self.host,)
-        hosts = dict.fromkeys((*self.names, *own, *(_LOOPBACK if _is_loopback(self.host) else ())))
+        hosts = dict.fromkeys((*self.names, *own, *(_LOOPBACK if is_loopback(self.host) else ())))
         with_ports = [one for host in hosts for one in (host, f"{host}:*")]
         origins = [f"{scheme}://{host}" for scheme in ("http", "https") for host in with_ports]
         return TransportSecuritySettings(allowed_hosts=with_ports, allowed_origins=origins)
@@ -120,7 +112,7 @@ class OneToken:
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """The token, if it is the one."""
-        if not hmac.compare_digest(token.encode(), self._token.encode()):
+        if not is_the_token(token, self._token):
             return None
         return AccessToken(token=token, client_id="redis-mob", scopes=[])
 
@@ -149,12 +141,3 @@ def _ended_by_signals(serving: uvicorn.Server) -> Generator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -243,6 +243,9 @@ class Execution(Model):
     no one has answered; it keeps them while its handler runs once more, as long as they are pending. One that `resumes`
     waits to run again since one was answered: that is no dispatch of its own. So does one that was `throttled` by its
     service, so many times in turn.
+
+    `trace` is the context of the span of its latest attempt, before its first one that of the attempt which led to it,
+    in the form of W3C Trace Context: its next attempt has a link to that (contract: telemetry-3).
     """
 
     step_id: str
@@ -271,6 +274,7 @@ class Execution(Model):
     asks: Items[Ask] = Field(default=(), exclude_if=is_empty)
     resumes: bool = Field(default=False, exclude_if=is_empty)
     throttled: U32 = Field(default=0, exclude_if=is_empty)
+    trace: str | None = Field(default=None, exclude_if=is_none)
 
     @property
     def is_over(self) -> bool:
@@ -318,7 +322,8 @@ class RunLaunch(Model):
     run a forked one comes from, and `carried` what is carried over from there. `subflows` holds what the run and its
     children need of the flows that their steps run. A run that `escalates` tells the supervisor of its mob of steps
     that fail; one that was started by a release that knew no escalations does not. `budget` was given
-    when it was started: it goes before that of its flow.
+    when it was started: it goes before that of its flow. `trace` is the context of the span of its start, which is the
+    parent of the spans of its attempts (contract: telemetry-2).
     """
 
     definition: str
@@ -335,3 +340,4 @@ class RunLaunch(Model):
     subflows: SortedDict[SubflowTerms] = Field(default=SortedDict(), exclude_if=is_empty)
     escalates: bool = Field(default=False, exclude_if=is_empty)
     budget: Budget | None = Field(default=None, exclude_if=is_none)
+    trace: str | None = Field(default=None, exclude_if=is_none)

@@ -70,10 +70,10 @@ async def inbox(storage: MobStorage, limit: int, after: AskPlace | None) -> tupl
     return tuple(found)
 
 
-async def number_of_asks(storage: MobStorage) -> int:
-    """How many asks wait for an answer in a namespace. They are counted by reading where they are."""
+async def number_of_asks(storage: MobStorage, *, most: int | None = None) -> int:
+    """How many asks wait for an answer in a namespace, or `most`. They are counted by reading where they are."""
     number, after = 0, None
-    while places := await storage.asks.pending(after=after, limit=_PAGE):
+    while (most is None or number < most) and (places := await storage.asks.pending(after=after, limit=_PAGE)):
         number, after = number + len(places), places[-1]
         if len(places) < _PAGE:
             break

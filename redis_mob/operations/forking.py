@@ -13,7 +13,7 @@ from redis_mob.codec.arguments import optional_instance, optional_text, optional
 from redis_mob.codec.labels import checked_attributes, checked_labels, checked_summary
 from redis_mob.errors import CasConflictError, NotFoundError, SerializationError, ValidationError, shown
 from redis_mob.fleet.carried import NO_OUTPUT, added_up, output_of
-from redis_mob.fleet.conversation_start import checked_talk, start_in_conversation
+from redis_mob.fleet.conversation_start import checked_talk
 from redis_mob.fleet.flow_choice import chosen_flow
 from redis_mob.fleet.items import target_of, targets_in
 from redis_mob.fleet.run_start import (
@@ -25,6 +25,7 @@ from redis_mob.fleet.run_start import (
     read_terms,
     run_id_of,
 )
+from redis_mob.fleet.starting import start_made
 from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import SortedDict, json_text
@@ -122,11 +123,7 @@ async def fork(storage: MobStorage, run_id: str, order: ForkOrder) -> str:
     ended = await storage.executions.ended(view.run.run_id, source.unread) if source.unread else ()
     run, launch = source.forked(dict(zip(source.unread, ended, strict=True)))
     labels, definition = order.labels_after(view.labels), source.definition
-    if talk is not None:
-        is_new = await start_in_conversation(storage, run, launch, definition, *talk, labels)
-    else:
-        is_new = await storage.executions.start_run(run, launch, definition, at=order.at, labels=labels)
-    if not is_new:
+    if not await start_made(storage, run, launch, definition, at=order.at, talk=talk, labels=labels):
         await _require_same(storage, run, launch, order.idempotency_key)
     return run.run_id
 
@@ -197,7 +194,7 @@ class ForkSource:
         )
         if order.definition is None:
             # How outputs are read is as it was for that run, also if an older release has started it.
-            changed = ("definition", "priority", "release", "forked_from", "carried")
+            changed = ("definition", "priority", "release", "forked_from", "carried", "trace")
             launch = view.launch.model_copy(update={name: getattr(launch, name) for name in changed})
         return run, launch
 

@@ -60,9 +60,11 @@ async def _children(storage: MobStorage, view: RunView) -> Mapping[str, MobRunSt
     return dict(zip(ids, statuses, strict=True))
 
 
-async def describe(storage: MobStorage, run_id: str, *, outputs: bool, attempts: bool) -> RunDescription:
-    """See `FleetAdmin.describe`."""
-    definitions = Definitions(storage.executions)
+async def describe(
+    storage: MobStorage, run_id: str, *, outputs: bool, attempts: bool, definitions: Definitions | None = None
+) -> RunDescription:
+    """See `FleetAdmin.describe`; `definitions` are those that were read already."""
+    definitions = definitions or Definitions(storage.executions)
     stored = await stored_run(storage, run_id, outputs=outputs, attempts=attempts, definitions=definitions)
     told: tuple[BudgetLine, ...] = ()
     with suppress(ValidationError):  # of a key that cannot be rendered: no call begins in such a run

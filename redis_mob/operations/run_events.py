@@ -64,9 +64,17 @@ async def beginning_of(events: MobEventStore, run_id: str, launched_at: datetime
 
 
 async def events_of(
-    events: MobEventStore, run_id: str, launched_at: datetime, completed_at: datetime | None
+    events: MobEventStore,
+    run_id: str,
+    launched_at: datetime,
+    completed_at: datetime | None,
+    *,
+    from_its_start: bool = True,
 ) -> list[MobEvent] | None:
-    """All events of a run that it has had until now; None if they are not all there, or lie too far apart."""
+    """All events of a run that it has had until now; None if they are not all there, or lie too far apart.
+
+    Those of a run that has begun start with that, which shows that they are all there; others may be none.
+    """
     after, looked_at = await cursor_before(events, launched_at - EARLIER), 0
     found: list[MobEvent] = []
     while page := await events.poll(after, PAGE):
@@ -77,7 +85,8 @@ async def events_of(
             break
         if looked_at >= MOST_LOOKED_AT + len(found):
             return None
-    return found if found and isinstance(found[0].kind, FlowStarted) else None
+    is_whole = not from_its_start or (found and isinstance(found[0].kind, FlowStarted))
+    return found if is_whole else None
 
 
 async def pages_after(events: MobEventStore, after: int) -> AsyncIterator[MobEvent]:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
 from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import duration, flag, member, optional_text, text
@@ -29,8 +28,8 @@ from redis_mob.codec.run_summaries import STATUS_BYTES, RunPlace, decode_place, 
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
+from redis_mob.connection.calls.server_memory import memory_of_server
 from redis_mob.connection.failures import TransportError
-from redis_mob.connection.servers.server_info import fields_of
 from redis_mob.contracts import RetentionStore
 from redis_mob.errors import SerializationError
 from redis_mob.models.retention import (
@@ -159,15 +158,15 @@ class RedisRetentionStore(RetentionStore):
             "retention/sizes", [keys.meta, keys.events, keys.definitions]
         )
         measured = await asyncio.gather(*map(self._memory_of, keys.fixed))
-        memory = await self._memory_of_server()
+        memory = await memory_of_server(self._client)
         return NamespaceSizes(
             events=events,
             oldest_event=ledgers.moment(int(first)) if first else None,
             definitions=definitions,
             keys={key.partition("}:")[2]: size for key, size in zip(keys.fixed, measured, strict=True) if size},
             bytes_of_a_run=await self._bytes_of_a_run(),
-            used_memory=memory.get("used_memory"),
-            max_memory=memory.get("maxmemory"),
+            used_memory=memory.used,
+            max_memory=memory.limit,
             now=ledgers.moment(int(now)),
         )
 
@@ -190,12 +189,6 @@ class RedisRetentionStore(RetentionStore):
         with suppress(TransportError):
             return await self._client.router.request(b"MEMORY", b"USAGE", key, b"SAMPLES", _SAMPLES) or 0
         return None
-
-    async def _memory_of_server(self) -> dict[str, int]:
-        found: dict[str, Any] = {}
-        with suppress(TransportError):
-            found = fields_of(await self._client.router.request(b"INFO", b"memory"))
-        return {name: int(text) for name, text in found.items() if name in ("used_memory", "maxmemory")}
 
     @property
     def _own(self) -> list[str]:

@@ -63,6 +63,7 @@ class Fleet(Facade[asynchronous.Fleet]):
     cancel = twin(asynchronous.Fleet.cancel)
     recover = twin(asynchronous.Fleet.recover)
     get = twin(asynchronous.Fleet.get)
+    score = twin(asynchronous.Fleet.score)
     watch = followed(asynchronous.Fleet.watch)
 
     @overload

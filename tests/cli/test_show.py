@@ -158,3 +158,24 @@ def test_a_watch_shows_what_comes_and_ends_with_the_run(tmp_path: Path, options:
         ended = command.end()
     assert ended.status == 0, ended.err
     assert "step a completed" in ended.out
+
+
+def test_a_run_is_shown_as_it_was(tmp_path: Path, options: tuple[str, ...], within: Any) -> None:
+    run_id: str = within(failed_chain)
+    history = redis_mob(tmp_path, "history", run_id, "--json", *options).out.splitlines()
+    events = [json.loads(line) for line in history]
+    began = next(one["cursor"] for one in events if one["kind"]["type"] == "step_dispatched")
+    shown = redis_mob(tmp_path, "show", run_id[:8], "--at", str(began), *options)
+    assert (shown.status, shown.err) == (0, "")
+    first, *states = shown.out.splitlines()
+    assert first.startswith(f"run {run_id}  running behind event {began}, ")
+    assert [line.split() for line in states] == [
+        ["running", "a", "worker-1", "running"],
+        ["waiting", "b"],
+        ["waiting", "c"],
+    ]
+    as_json = json.loads(redis_mob(tmp_path, "show", run_id, "--at", "999999", "--json", *options).out)
+    assert (as_json["status"], as_json["nodes"][f"{run_id}-root/c"]["state"]) == ("failed", "skipped")
+    before = redis_mob(tmp_path, "show", run_id, "--at", "0", *options)
+    assert before.out == f"run {run_id}  pending before its first event\n"
+    assert redis_mob(tmp_path, "show", run_id, "--at", "-1", *options).status == 2

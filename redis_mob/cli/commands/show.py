@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,10 @@ def show(
         bool, typer.Option("--outputs", help="Parameters and outputs of the steps, and not only their size.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="All members and iterations, however many.")] = False,
+    at: Annotated[
+        int | None,
+        typer.Option(metavar="CURSOR", min=0, help="The run as it was behind an event, whose cursor `tail` prints."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output instead.")] = False,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
@@ -38,6 +42,9 @@ def show(
     with errors_told(stderr_console()):
         address = shared_url(url, of_memory="no other process has a run there")
         keys = read_seal_keys(seal_keys)
+        if at is not None:
+            _show_the_past(address, namespace, keys, run, at, as_json=as_json)
+            return
         with_attempts = failures or timeline
         told = result_of(described(address, namespace, keys, run, outputs=outputs, attempts=with_attempts))
         if as_json:
@@ -45,3 +52,16 @@ def show(
             return
         paper = standard_output()
         write(page(told, paper, failures=failures, timeline=timeline, all_of_it=everything))
+
+
+def _show_the_past(url: str, namespace: str, seal_keys: Any, run: str, cursor: int, *, as_json: bool) -> None:
+    from redis_mob.cli.endings import print_line
+    from redis_mob.cli.printing import standard_output, write
+    from redis_mob.cli.results import result_of
+    from redis_mob.cli.run_past import moment_of, page
+
+    moment = result_of(moment_of(url, namespace, seal_keys, run, cursor))
+    if as_json:
+        print_line(moment.model_dump_json())
+    else:
+        write(page(moment, standard_output()))

@@ -53,6 +53,23 @@ def worker(
         typer.Option(metavar="PORT", help="Answers HTTP: 200 while the worker is well, else 503.", show_default=False),
     ] = None,
     health_host: Annotated[str, typer.Option(metavar="HOST", help="Where --health-port listens.")] = "127.0.0.1",
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            help="Answers Prometheus with the metrics of this process; may be that of --health-port.",
+            show_default=False,
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str, typer.Option(metavar="HOST", help="Where --metrics-port listens; others than loopback need a token.")
+    ] = "127.0.0.1",
+    metrics_token_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Holds the token that requests for metrics carry as Bearer.", show_default=False
+        ),
+    ] = None,
     strict: StrictOption = False,
     seal_keys: SealKeysOption = None,
     durability: WriteDurabilityOption = "memory",
@@ -65,6 +82,8 @@ def worker(
     It is well while the storage says that it holds its lease, and its event loop turns. --health-file is touched every
     few seconds then, also while it drains; --health-port answers 503 while it starts or drains.
 
+    --metrics-port has what OpenTelemetry counts in this process, at /metrics. It needs redis-mob[metrics].
+
     Exit status: 0 drained, 1 ended at once, 2 usage, definition or handler error, 3 storage unavailable, or away for
     longer than a worker bears, 15 seconds.
     """
@@ -75,7 +94,9 @@ def worker(
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.cli.run_input import handlers_in, mob_input
+    from redis_mob.cli.secret_files import secret_in
     from redis_mob.cli.worker_link import WorkerOrders
+    from redis_mob.cli.worker_ports import worker_ports
     from redis_mob.cli.worker_service import ServiceOrder, leave, leave_soon, log_to_stderr, serve, served
     from redis_mob.codec.definitions import digests_of
     from redis_mob.connection.calls.durability import Durability
@@ -107,8 +128,11 @@ def worker(
                 ),
                 handlers=served(handlers_in(handler), roles or [], definition),
                 health_file=health_file,
-                health_host=health_host,
-                health_port=None if health_port is None else within("--health-port", health_port, 1, 65535),
+                ports=worker_ports(
+                    (health_host, health_port),
+                    (metrics_host, metrics_port),
+                    secret_in(metrics_token_file, "--metrics-token-file"),
+                ),
             )
             log_to_stderr()
 

@@ -5,7 +5,7 @@ What is sent again, and why that is safe: decision 0015.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -36,6 +36,9 @@ from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.servers.refusals import is_transient
 from redis_mob.connection.servers.requests import Part
 from redis_mob.connection.servers.router import Router
+from redis_mob.telemetry import active
+from redis_mob.telemetry.names import DB_STORED_PROCEDURE_NAME, RECEIPTS_USED
+from redis_mob.telemetry.store_calls import observed
 
 
 class Calls:
@@ -71,20 +74,25 @@ class Calls:
 
         return await self._patiently(partial(self._router.request, *parts), may_go_on)
 
-    async def read(self, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
+    def read(self, script: Script, keys: KeyNames, arguments: Arguments) -> Coroutine[Any, Any, Any]:
         """Run a script that only reads, and return its raw reply. Raises a TransportError."""
-        return await self._patiently(partial(run, self._router, b"EVALSHA_RO", script, keys, arguments), _may_pass)
+        reading = self._patiently(partial(run, self._router, b"EVALSHA_RO", script, keys, arguments), _may_pass)
+        return observed(script.name, reading) if active.is_on() else reading
 
     async def repeatable(self, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
         """Run a script that may be run twice, and return its raw reply. Raises a TransportError."""
         return await self._patiently(partial(run, self._router, b"EVALSHA", script, keys, arguments), _may_pass)
 
-    async def write(self, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
+    def write(self, script: Script, keys: KeyNames, arguments: Arguments) -> Coroutine[Any, Any, Any]:
         """Run a script that writes, once, and return its raw reply.
 
         Raises InDoubtError, HalfDoneError, NotDurableError, EpochMismatchError, or another TransportError if nothing
         has happened.
         """
+        writing = self._write(script, keys, arguments)
+        return observed(script.name, writing) if active.is_on() else writing
+
+    async def _write(self, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
         if self._sessions is not None:
             return await self._once(self._sessions, script, keys, arguments)
         try:
@@ -101,6 +109,8 @@ class Calls:
                 sessions, once(script), sessions.keys(keys, slot), sessions.arguments(arguments, slot), slot
             )
             sessions.answered(slot, answer)
+            if answer.repeated and active.instruments is not None:
+                active.instruments.count(RECEIPTS_USED, {DB_STORED_PROCEDURE_NAME: script.name})
         except ServerRefusalError as refusal:
             if refusal.code != "EPOCH":
                 raise

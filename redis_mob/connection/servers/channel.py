@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from time import perf_counter
 from typing import Any, TypeVar
 
 import hiredis
@@ -31,6 +32,8 @@ from redis_mob.connection.servers.pipeline import Pipeline
 from redis_mob.connection.servers.requests import Part, packed
 from redis_mob.connection.servers.tls import TLS_WANTED, certificate_problem, speaks_tls
 from redis_mob.connection.servers.turns import Turns
+from redis_mob.telemetry import active
+from redis_mob.telemetry.names import WIRE_ROUND_TRIP
 
 T = TypeVar("T")
 
@@ -94,7 +97,11 @@ class Channel:
                 if pipeline is None or not pipeline.takes_requests:
                     pipeline = await self._within(self._open_pipeline(), by, until, UnreachableError)
                 try:
+                    instruments = active.instruments
+                    sent = 0.0 if instruments is None else perf_counter()
                     reply = await pipeline.send(request, replies=replies, by=by)
+                    if instruments is not None:
+                        instruments.record(WIRE_ROUND_TRIP, perf_counter() - sent)
                     break
                 except PipelineClosedError as error:
                     if error.sent:

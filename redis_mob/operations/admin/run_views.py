@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
-from redis_mob.codec.arguments import flag
+from redis_mob.codec.arguments import flag, text
 from redis_mob.fleet.watching import watch
 from redis_mob.models.events import MobEvent
 from redis_mob.models.progress import ProgressEntry
@@ -13,6 +14,9 @@ from redis_mob.operations.admin.base import AdminBase
 from redis_mob.operations.inspection import describe
 from redis_mob.operations.run_description import RunDescription
 from redis_mob.operations.tailing import EventFilter, tail
+
+if TYPE_CHECKING:
+    from redis_mob.operations.time_travel import RunMoment
 
 
 class RunViews(AdminBase):
@@ -31,6 +35,20 @@ class RunViews(AdminBase):
         return await describe(
             self._storage, run_id, outputs=flag("outputs", outputs), attempts=flag("attempts", attempts)
         )
+
+    async def state_at(self, run_id: str, cursor: int) -> RunMoment:
+        """A run as it was behind its last event up to a cursor: its status, its steps, members and loops
+        (contract: operations-250).
+
+        0 is before it began; a cursor behind its newest event is now. It is reconstructed from the events of the run,
+        which are read as `describe` reads attempts. What no event tells is as the log proves
+        (contract: operations-251).
+        Raises NotFoundError if the run does not exist, no fleet has started it, or the log does not have all of its
+        events any more; ValidationError for a negative cursor.
+        """
+        from redis_mob.operations.past_reading import state_at  # with the models of events, which few ask for
+
+        return await state_at(self._storage, text("run_id", run_id), cursor)
 
     def tail(
         self,

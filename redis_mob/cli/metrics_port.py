@@ -1,0 +1,55 @@
+"""What the ports for metrics of two commands share: the path, the token, what is said where the extra is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from redis_mob.cli.http_port import Answer, Place, Request
+from redis_mob.errors import ValidationError, shown
+from redis_mob.security.bearer_tokens import checked_token, is_loopback, is_the_token
+
+METRICS_PATH = "/metrics"
+
+
+class BearerToken:
+    """The token that requests for metrics carry; without one all are let in, which only loopback allows.
+
+    contract: metrics-4
+    """
+
+    def __init__(self, token: str | None, place: Place, options: str) -> None:
+        """Raises ValidationError for a token that can be guessed, or none where others reach the place.
+
+        `options` begins the names of the options, as `--metrics-`.
+        """
+        self._token = checked_token(token, f"{options}token-file")
+        if token is None and not is_loopback(place.host):
+            raise ValidationError(
+                f"{options}host {shown(place.host)}: others reach this address, and could read what the fleet does: "
+                f"give {options}token-file, or serve 127.0.0.1"
+            )
+
+    def refusal(self, request: Request) -> Answer | None:
+        """What is answered to a request that lacks the token; None to one that has it."""
+        if self._token is None:
+            return None
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and is_the_token(given.strip(), self._token):
+            return None
+        return Answer(b"", HTTPStatus.UNAUTHORIZED, headers=(("WWW-Authenticate", "Bearer"),))
+
+
+@contextmanager
+def needs_metrics_extra(what: str) -> Generator[None]:
+    """Turn an import that fails into a ValidationError that says what to install for a command or an option."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing.startswith("redis_mob"):
+            raise
+        raise ValidationError(
+            f"{what} needs {missing}, which is not installed: pip install 'redis-mob[metrics]'"
+        ) from None

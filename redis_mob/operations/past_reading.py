@@ -1,0 +1,56 @@
+"""Reads the past of a run: its events, its definition, and what came of the conditions of its loops."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from redis_mob.codec.arguments import integer
+from redis_mob.errors import NotFoundError
+from redis_mob.fleet.definitions import Definitions
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.events import MobEvent
+from redis_mob.models.transition import RunView
+from redis_mob.operations.loop_answers import LoopAnswers
+from redis_mob.operations.run_events import checked_run_id, events_of
+from redis_mob.operations.time_travel import RunMoment, RunPast
+from redis_mob.storage import MobStorage
+
+
+class ReadPast(NamedTuple):
+    """A run as it is stored, and its past up to the newest event that the log had before that was read."""
+
+    view: RunView
+    definition: MobDefinition
+    events: list[MobEvent]
+    past: RunPast
+
+
+async def read_past(storage: MobStorage, run_id: str, definitions: Definitions | None = None) -> ReadPast:
+    """Read the past of a run. Raises NotFoundError as `FleetAdmin.state_at`."""
+    executions = storage.executions
+    run_id = checked_run_id(run_id)
+    first = await executions.load(run_id)
+    if first is None:
+        raise NotFoundError.of_run(run_id, storage.namespace)
+    run = first.run
+    has_begun = bool(run.frames)
+    events = await events_of(storage.events, run_id, first.launched_at, run.completed_at, from_its_start=has_begun)
+    if events is None:
+        raise NotFoundError(
+            f"the log does not have all events of run {run_id} any more, or too many others lie between them: "
+            "its past cannot be told"
+        )
+    # What is read after the events knows of each of them what came of it.
+    view = first if run.status.is_terminal else await executions.load(run_id)
+    if view is None:
+        raise NotFoundError.of_run(run_id, storage.namespace)
+    definition = await (definitions or Definitions(executions)).of(view)
+    answers = {loop_id: LoopAnswers.of(loop.kernel_state) for loop_id, loop in view.run.loops.items()}
+    past = RunPast.of(definition, run_id, view.run.flow_id, events, answers)
+    return ReadPast(view, definition, events, past)
+
+
+async def state_at(storage: MobStorage, run_id: str, cursor: object) -> RunMoment:
+    """See `FleetAdmin.state_at`."""
+    at = integer("cursor", cursor, least=0)
+    return (await read_past(storage, run_id)).past.at(at)

@@ -1,0 +1,83 @@
+"""The application: the routes of all parts of the page, behind the guard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from redis_mob.errors import RedisMobError
+from redis_mob.storage import MobStorage
+from redis_mob.ui.access.gate import Gate
+from redis_mob.ui.access.guard import Guard
+from redis_mob.ui.answers import failure
+from redis_mob.ui.door import StorageDoor
+from redis_mob.ui.feed.hub import Hub
+from redis_mob.ui.refusals import RefusedError
+from redis_mob.ui.settings import UiSettings
+
+_PARTS = (
+    "access.login",
+    "overview",
+    "run_lists",
+    "run_views",
+    "step_views",
+    "live",
+    "history",
+    "actions",
+    "documents",
+    "page_files",
+)
+"""Modules with routes, the one that answers all other paths last."""
+
+_COMPRESSED_BYTES = 2000
+"""Answers that are longer are compressed."""
+
+
+def ui_app(storage: MobStorage | StorageDoor, settings: UiSettings) -> Starlette:
+    """The page of a namespace, as an ASGI application; the caller closes the storage."""
+    gate = Gate(settings)
+    app = Starlette(
+        routes=_routes(),
+        middleware=[
+            Middleware(Guard, gate=gate),
+            Middleware(GZipMiddleware, minimum_size=_COMPRESSED_BYTES, compresslevel=3),
+        ],
+        exception_handlers={RedisMobError: _told, HTTPException: _no_route},
+        lifespan=_lifespan,
+    )
+    app.state.settings, app.state.gate, app.state.definition_names = settings, gate, {}
+    app.state.door = StorageDoor.of(storage) if isinstance(storage, MobStorage) else storage
+    app.state.hub = Hub(app.state.door)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncGenerator[None]:
+    yield
+    await app.state.hub.aclose()
+
+
+def _routes() -> list[BaseRoute]:
+    names = [f"redis_mob.ui.{part}" for part in _PARTS]
+    return [route for name in names if find_spec(name) for route in import_module(name).routes()]
+
+
+async def _told(_request: Request, error: Any) -> Response:
+    return failure(error)
+
+
+async def _no_route(request: Request, error: Any) -> Response:
+    refused = RefusedError(f"{request.method} {request.url.path}: {error.detail}", dict(error.headers or {}))
+    refused.status = error.status_code
+    return failure(refused)

@@ -1,0 +1,1 @@
+"""Metrics of a namespace and of processes."""
