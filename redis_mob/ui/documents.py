@@ -16,6 +16,7 @@ from redis_mob.errors import (
     ChangeFeedTruncatedError,
     NotFoundError,
     RedisMobError,
+    SerializationError,
     ValidationError,
     VersionConflictError,
     shown,
@@ -119,10 +120,13 @@ async def _put_document(request: Request) -> Response:
     store = desk(request).storage.config
 
     async def put() -> Any:
-        if edit.revision is None:
-            await store.put_if_absent(namespace, id, value)
-        else:
-            await store.put_if_revision(namespace, id, value, edit.revision)
+        try:
+            if edit.revision is None:
+                await store.put_if_absent(namespace, id, value)
+            else:
+                await store.put_if_revision(namespace, id, value, edit.revision)
+        except SerializationError as error:  # of what was sent: a number that JSON does not have
+            raise ValidationError(str(error)) from None
         return {"revision": extract_meta_revision(value) or 0, "value": value}
 
     return await _edited(request, "config_put", f"config/{namespace}/{id}", edit, put, lambda: _theirs(request))

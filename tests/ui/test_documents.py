@@ -84,6 +84,14 @@ async def test_what_can_have_no_revision_is_refused(page: httpx.AsyncClient, sto
     assert await storage.config.lookup("models", "gpt") is None
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+async def test_a_number_that_json_does_not_have_is_refused(page: httpx.AsyncClient, number: str) -> None:
+    headers = {"Idempotency-Key": "key-of-number", "Content-Type": "application/json"}
+    answer = await page.put(CONFIG, content=f'{{"revision": null, "value": {{"a": {number}}}}}', headers=headers)
+    assert (answer.status_code, answer.json()["error"]["kind"]) == (400, "ValidationError")
+    assert "$.a" in answer.json()["error"]["message"]
+
+
 async def test_a_document_is_deleted_as_it_was_read(page: httpx.AsyncClient, storage: MobStorage) -> None:
     await put(page, CONFIG, "one", None, {"size": 1})
     headers = {"Idempotency-Key": "key-of-delete"}
