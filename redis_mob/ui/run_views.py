@@ -15,19 +15,17 @@ from redis_mob.errors import NotFoundError
 from redis_mob.models.events import MobEvent
 from redis_mob.operations.inspection import describe
 from redis_mob.operations.run_description import RunDescription
-from redis_mob.operations.run_events import EARLIER, PAGE, beginning_of, checked_run_id
+from redis_mob.operations.run_events import beginning_of, checked_run_id
 from redis_mob.ui.answers import number_in, raw, reply
 from redis_mob.ui.bounds import MOST_IN_PASSING, bounded, clipped, json_text
 from redis_mob.ui.context import desk
 from redis_mob.ui.feed.hub import Hub
-from redis_mob.ui.feed.messages import action_told, concerned
+from redis_mob.ui.feed.messages import action_told
+from redis_mob.ui.log_pages import pages_about
 from redis_mob.ui.refusals import GoneError
 
 MOST_EVENTS = 1_000
 """Events of one page."""
-
-MOST_LOOKED_AT = 20_000
-"""Events of all runs that are looked at for one page."""
 
 _QUOTE, _LONG = b'\\"', re.compile(rb'"[^"]{%d}' % MOST_IN_PASSING)
 """A quote within a text of JSON; and what JSON without such quotes has if it has a long text."""
@@ -100,21 +98,14 @@ async def events(request: Request) -> Response:
     after = number_in(request, "after", 0)
     if not after:
         after = await beginning_of(at.storage.events, run_id, summary.launched_at or summary.created_at)
-    ends = None if summary.completed_at is None else summary.completed_at + EARLIER
     found: list[MobEvent] = []
     following: int | None = after
-    for _ in range(MOST_LOOKED_AT // PAGE):
-        page = await at.storage.events.poll(after, PAGE)
-        of_run = [event for event in page if concerned(event) == run_id]
+    async for of_run, following in pages_about(at.storage.events, run_id, after, summary.completed_at):
         room = limit - len(found)
         found += of_run[:room]
         if len(of_run) > room:
             following = found[-1].cursor
             break
-        if len(page) < PAGE or (ends is not None and page[-1].timestamp > ends):
-            following = None
-            break
-        after = following = page[-1].cursor
     return reply({"events": [event_told(event) for event in found], "next": following})
 
 

@@ -47,6 +47,9 @@ async def test_a_cancellation_is_recorded_with_its_user(page: httpx.AsyncClient,
         OperatorAction(action="run_cancel", user=user, on=f"runs/{run_id}", key=KEY, reason="no use")
     ]
     assert (await FleetAdmin(storage).describe(run_id)).status == "canceled"
+    history = (await page.get(f"/api/runs/{run_id}/history")).json()
+    assert [one["type"] for one in history] == ["operator_action_recorded", "flow_canceled"]
+    assert history[0]["action"] == {"action": "run_cancel", "user": user, "on": f"runs/{run_id}", "reason": "no use"}
 
 
 async def test_the_same_key_has_the_same_answer_and_does_nothing_again(

@@ -18,7 +18,7 @@ from redis_mob.models.message import BlobImageBlock, TextBlock
 from redis_mob.operations.audit import OperatorAction, record
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
-from redis_mob.ui import run_lists, run_views
+from redis_mob.ui import log_pages, run_lists, run_views
 from redis_mob.ui.app import ui_app
 from redis_mob.ui.bounds import MOST_BYTES, MOST_IN_PASSING, bounded, clipped, json_text
 from redis_mob.ui.step_views import message_text
@@ -168,8 +168,8 @@ async def test_events_come_by_pages_and_only_those_of_the_run(
         found += told["events"]
         following = told["next"]
     assert found == everything
-    monkeypatch.setattr(run_views, "PAGE", 3)
-    monkeypatch.setattr(run_views, "MOST_LOOKED_AT", 3)
+    monkeypatch.setattr(log_pages, "PAGE", 3)
+    monkeypatch.setattr(log_pages, "MOST_LOOKED_AT", 3)
     few = await got(page, f"/api/runs/{failed}/events")
     assert len(few["events"]) <= 3
     assert few["next"] is not None
