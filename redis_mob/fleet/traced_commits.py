@@ -55,7 +55,7 @@ def _count(instruments: Instruments, transition: Transition, *, is_end: bool) ->
         instruments.record(names.RUN_DURATION, (before.now - before.launched_at).total_seconds(), labels)
     for key, execution in transition.executions.items():
         earlier = before.executions.get(key)
-        # An attempt that was lost with its worker was no failure of its step. The next one may begin in the same commit.
+        # What was lost with its worker was no failure of its step. The next attempt may begin in the same commit.
         if earlier is not None and execution.attempts_of_step > earlier.attempts_of_step:
             error_type = (execution.error_class or "failed")[:MOST_OF_ERROR_TYPE]
             labels = labels_of(run.mob_id, run.flow_id, role=execution.role, release=release, error_type=error_type)

@@ -87,7 +87,6 @@ class Attempt:
         if self._in_log is not None:
             log_context.current.reset(self._in_log)
 
-
     def refused(self) -> None:
         """It is not its worker's any more: that was known before it ended, or else its outcome was refused."""
         if (instruments := active.instruments) is not None:

@@ -95,8 +95,8 @@ async def works(ctx: StepContext) -> Any:
     return os.getpid()
 
 
-async def main(url: str, namespace: str, told: str) -> None:
-    """Work until standard input ends."""
+async def main(url: str, namespace: str, told: str) -> list[list[Any]]:
+    """Work until standard input ends; gives the metrics."""
     reader, tracers = InMemoryMetricReader(), TracerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(Lines(Path(f"{told}.{os.getpid()}.spans"))))
     trace.set_tracer_provider(tracers)
@@ -119,8 +119,9 @@ async def main(url: str, namespace: str, told: str) -> None:
 
         threading.Thread(target=read_to_end, daemon=True).start()
         await worker.run(ended)
-    Path(f"{told}.{os.getpid()}.metrics").write_text(json.dumps(metric_rows(reader)), encoding="utf-8")
+    return metric_rows(reader)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4]))
+    counted = asyncio.run(main(*sys.argv[1:4]))
+    Path(f"{sys.argv[3]}.{os.getpid()}.metrics").write_text(json.dumps(counted), encoding="utf-8")

@@ -136,9 +136,7 @@ async def lasted(storage: MobStorage, run: MobRun) -> float:
     return (run.completed_at - view.launched_at).total_seconds()
 
 
-async def test_all_that_two_workers_count_is_what_the_runs_say(
-    storage: MobStorage, told: Told, tmp_path: Path
-) -> None:
+async def test_all_that_two_workers_count_is_what_the_runs_say(storage: MobStorage, told: Told, tmp_path: Path) -> None:
     fleet, admin = Fleet(storage, DEFINITION), FleetAdmin(storage)
     async with asyncio.timeout(LONG * 2), crew(storage, tmp_path / "told", 2) as workers:
         started = [await fleet.start(FLOW, {"items": [1, 2, 3]}) for _ in range(4)]
@@ -218,9 +216,7 @@ async def test_a_worker_that_was_stopped_and_goes_on_too_late_has_lost_one_lease
     async with asyncio.timeout(LONG * 2), crew(storage, tmp_path / "told", 1) as workers:
         run_id = await fleet.start("stops")
         stopped = workers.processes[0]
-        while not (execution := next(iter((await loaded(storage, run_id)).executions.values()), None)) or (
-            not execution.lease
-        ):
+        while not any(one.lease for one in (await loaded(storage, run_id)).executions.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         other = await workers.hire()
         run = await fleet.wait(run_id)
@@ -304,9 +300,7 @@ async def test_commits_that_another_worker_has_made_stale_are_counted(
     assert Counter(one.name for one in told.spans("step")) == {"step a": 1, "step b": 1, "step c": 1}
 
 
-async def test_a_schedule_is_late_by_the_time_that_has_passed_since_it_was_due(
-    storage: MobStorage, told: Told
-) -> None:
+async def test_a_schedule_is_late_by_the_time_that_has_passed_since_it_was_due(storage: MobStorage, told: Told) -> None:
     record = await Fleet(storage, mob({"a": step()})).schedule("s", FLOW, every=timedelta(hours=1))
     stored = await storage.schedules.get("s")
     assert stored is not None

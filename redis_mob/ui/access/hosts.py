@@ -7,8 +7,8 @@ import ipaddress
 from starlette.requests import HTTPConnection
 
 from redis_mob.errors import shown
-from redis_mob.ui.refusals import ForbiddenError
 from redis_mob.security.bearer_tokens import is_loopback
+from redis_mob.ui.refusals import ForbiddenError
 from redis_mob.ui.settings import UiSettings
 
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with
