@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from uuid import uuid4
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
@@ -18,7 +18,13 @@ from tests.support.cluster import Cluster, run_cluster
 from tests.support.examples import examples
 from tests.support.servers import redis7_program, server
 
-settings.register_profile("examples", settings(), max_examples=examples(settings().max_examples))
+# how fast examples are made is a matter of what the machine does beside it
+settings.register_profile(
+    "examples",
+    settings(),
+    max_examples=examples(settings().max_examples),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("examples")
 
 

@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import NoReturn
 
 from redis_mob.cli.exit_status import ExitStatus
-from redis_mob.cli.serving import keep_what_is_loaded, storage_of, worker_of
+from redis_mob.cli.serving import look_less_for_garbage, storage_of, worker_of
 from redis_mob.cli.worker_link import DRAIN, HAND_BACK_GRACE, STOP_GRACE, Report, ReportKind, WorkerOrders
 from redis_mob.errors import HandlerError, RedisMobError
 from redis_mob.fleet import failure_log
@@ -104,7 +104,7 @@ async def _serve(orders: WorkerOrders, link: Link) -> None:
     handlers = load_handlers(orders.handler)
     async with storage_of(orders) as storage:
         worker = worker_of(orders, storage, handlers)
-        keep_what_is_loaded()
+        look_less_for_garbage()
         working = asyncio.create_task(worker.run(stop, timedelta(seconds=orders.drain_timeout)))
         arguments = (link, stop.set, working.cancel, asyncio.get_running_loop())
         threading.Thread(target=_stop_with_link, args=arguments, daemon=True).start()

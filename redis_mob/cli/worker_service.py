@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from redis_mob.cli.exit_status import ExitStatus
 from redis_mob.cli.health import Health, health_file, keep_looking
-from redis_mob.cli.serving import keep_what_is_loaded, storage_of, worker_of
+from redis_mob.cli.serving import look_less_for_garbage, storage_of, worker_of
 from redis_mob.cli.worker_link import HAND_BACK_GRACE, WorkerOrders
 from redis_mob.cli.worker_ports import WorkerPorts
 from redis_mob.connection.servers.url import parse_address
@@ -79,7 +79,7 @@ async def serve(order: ServiceOrder) -> ExitStatus:
     with _signals(stop, health, order.health_file) as interrupts, health_file(order.health_file):
         async with order.ports.answering(health), storage_of(orders) as storage:
             worker = worker_of(orders, storage, order.handlers)
-            keep_what_is_loaded()
+            look_less_for_garbage()
             working = asyncio.create_task(worker.run(stop, timedelta(seconds=orders.drain_timeout)))
             interrupts.end_at_once = working.cancel
             looking = asyncio.create_task(

@@ -157,9 +157,7 @@ def due_run(run_id: str) -> bytes:
 def encode_launch(launch: RunLaunch) -> bytes:
     """What a run was started with. Raises ValidationError for another class, InternalError for what is unreadable."""
     checked = instance("launch", launch, RunLaunch)
-    record = storable_json(
-        "the launch", lambda: checked.model_dump_json(warnings="error").encode(), RunLaunch.model_validate_json
-    )
+    record = storable_json("the launch", lambda: checked.model_dump_json(warnings="error").encode(), _read_launch)
     # outputs of the run that it was forked from; no blob, since the deletion of another run reads the launch too
     return record if is_nothing_carried(checked.carried) else payload(record, stays=True)
 
@@ -167,7 +165,7 @@ def encode_launch(launch: RunLaunch) -> bytes:
 def decode_launch(run_id: str, data: bytes) -> RunLaunch:
     """What a run was started with. Raises SerializationError naming the run."""
     try:
-        return _read_launch(data) if len(data) <= MOST_REMEMBERED else RunLaunch.model_validate_json(data)
+        return _read_launch(data)
     except ValidationError as error:
         raise SerializationError(f"run {run_id}: launch cannot be read: {error}") from error
 
@@ -182,6 +180,8 @@ _TRACE_LENGTH = 55 + len('"}')
 
 
 def _read_launch(data: bytes) -> RunLaunch:
+    if len(data) > MOST_REMEMBERED:
+        return RunLaunch.model_validate_json(data)
     # the trace alone differs between the runs of a flow: the rest is read once
     rest, found, trace = data.rpartition(_TRACE)
     if found and len(trace) == _TRACE_LENGTH and trace.endswith(b'"}') and b'"' not in trace[:-2]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from redis_mob.cli.serving import LOOKS_FOR_GARBAGE, PYTHONS_OWN
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
@@ -99,12 +100,14 @@ def test_what_it_has_loaded_is_out_of_the_sight_of_the_garbage_collector(
     project: Path, server_url: str, namespace: str
 ) -> None:
     with (project / "handlers.py").open("a") as handlers:
-        handlers.write("\n\ndef kept(ctx):\n    import gc\n    return gc.get_freeze_count()\n")
+        handlers.write("\n\ndef kept(ctx):\n    import gc\n    return [gc.get_freeze_count(), *gc.get_threshold()]\n")
     with working(project, "kept", server_url, namespace) as command:
-        kept = over(server_url, namespace, start(server_url, namespace)).root_step_outputs["work"]["clerk-1"]
+        outputs = over(server_url, namespace, start(server_url, namespace)).root_step_outputs
         command.signal(signal.SIGTERM)
         assert command.end(at_once=False).status == 0
+    kept, *thresholds = outputs["work"]["clerk-1"]
     assert kept > 10_000
+    assert tuple(thresholds) == LOOKS_FOR_GARBAGE != PYTHONS_OWN
 
 
 def test_what_does_not_end_in_time_is_handed_back(project: Path, server_url: str, namespace: str) -> None:

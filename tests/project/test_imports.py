@@ -61,6 +61,14 @@ def test_a_storage_in_memory_is_opened_without_the_driver() -> None:
     assert imported_by(program).isdisjoint(OF_THE_SERVER)
 
 
+def test_a_run_of_a_flow_without_schemas_imports_nothing_that_checks_them() -> None:
+    program = (
+        "from redis_mob import Mob, step\nmob = Mob('shop')\n\n@mob.handler\ndef count(ctx):\n    return 1\n\n"
+        "assert mob.run_sync(mob.flow('sum', [step('count')]), url='memory:').output('count') == 1"
+    )
+    assert imported_by(program).isdisjoint({"jsonschema", "referencing"})
+
+
 def test_the_help_of_the_command_is_shown_without_what_commands_need() -> None:
     program = (
         "import sys\nfrom redis_mob.cli import main\nsys.argv = ['redis-mob', '--help']\n"
