@@ -19,12 +19,11 @@ from redis_mob.models.definition import LimitsSpec, MobDefinition
 from redis_mob.models.flow import NodeStatus
 from redis_mob.models.flow_spec import DependsOnMode, FrameStepSpec
 from redis_mob.models.transition import NodeKey
+from redis_mob.operations.canceled_nodes import skipped_by_cancel, told_as_skipped
 from redis_mob.operations.frame_replay import Frame, Loop, Path, Plan
 from redis_mob.operations.loop_answers import NO_ANSWERS, LoopAnswers
 
 _BEGUN = ENDED | {NodeStatus.RUNNING}
-_RANK = {NodeStatus.SKIPPED: 1, NodeStatus.CANCELED: 2, NodeStatus.COMPLETED: 3, NodeStatus.FAILED: 4}
-"""Which end of a node counts for its step, of several."""
 
 
 class FlowReplay:
@@ -127,14 +126,14 @@ class FlowReplay:
         if status is not NodeStatus.CANCELED:
             self._grant()
         self._is_ending = True
-        before = self._told_as_skipped()
+        before = told_as_skipped(self.frames, self._untold)
         is_canceled = status is NodeStatus.CANCELED
         if not is_canceled and self._stuck is not None:
             frame, node_id = self.frames[self._stuck[0]], self._stuck[1]
             self._admit(frame, node_id)
             self._settle(frame, node_id, NodeStatus.FAILED)
         self._end_frame(self._root, NodeStatus.CANCELED if is_canceled else NodeStatus.FAILED)
-        return self._canceled(before) if is_canceled else []
+        return skipped_by_cancel(self.frames, before) if is_canceled else []
 
     def _new_frame(self, frame_id: str, plan: Plan, loop: Loop | None) -> Frame:
         frame = self.frames[frame_id] = Frame(frame_id, plan, loop)
@@ -332,8 +331,29 @@ class FlowReplay:
     def _exhaust(self, path: Path) -> None:
         """A step is not reached: the loops that it needs, and whose condition is not known, are exhausted."""
         frame = self._find(path) if self._undecided else None
-        for needed in () if frame is None else frame.plan.nodes[path[-1]].depends_on:
-            self._exhaust_at(frame, needed)
+        if frame is None:
+            return
+        node, order = frame.plan.nodes[path[-1]], {loop_id: place for place, loop_id in enumerate(self._undecided)}
+        latest = {
+            one: max(map(order.__getitem__, self._undecided_at(frame, one)), default=-1) for one in node.depends_on
+        }
+        needed = sorted((one for one, place in latest.items() if place >= 0), key=latest.__getitem__)
+        if node.depends_on_mode is DependsOnMode.ALL:
+            # had the condition not held of a loop that was over before, the step would have been skipped then
+            for one in needed[:-1]:
+                self._conclude(frame, one)
+            needed = needed[-1:]
+        for one in needed:
+            self._exhaust_at(frame, one)
+
+    def _undecided_at(self, frame: Frame, node_id: str) -> Iterator[str]:
+        """The loops at a node, and within its body, whose condition is not known."""
+        loop = self._loops.get(loop_instance_id(frame.frame_id, node_id))
+        if loop is not None and loop.id in self._undecided:
+            yield loop.id
+        elif loop is not None and loop.body is not None:
+            for inner in loop.body.plan.bodies:
+                yield from self._undecided_at(loop.body, inner)
 
     def _exhaust_at(self, frame: Frame, node_id: str) -> None:
         """The loop at a node has failed: it is exhausted, or those in its body are, unless that failed by a step."""
@@ -348,6 +368,7 @@ class FlowReplay:
         elif body is not None:
             for inner in body.plan.bodies:
                 self._exhaust_at(body, inner)
+            self._conclude(body)
 
     def _end_frame(self, frame: Frame, ending: NodeStatus) -> None:
         """End all nodes of a frame, bodies of its loops first (contract: kernel-41, kernel-42)."""
@@ -361,35 +382,3 @@ class FlowReplay:
         while (node_id := frame.next_ready()) is not None:
             self._admit(frame, node_id)
             self._settle(frame, node_id, NodeStatus.CANCELED)
-
-    def _statuses(self) -> Iterator[tuple[NodeKey, NodeStatus]]:
-        for frame_id, frame in self.frames.items():
-            for node_id, status in frame.status.items():
-                yield (frame_id, node_id), status
-
-    def _told_as_skipped(self) -> set[NodeKey]:
-        """The nodes that are skipped by what the log tells: what it does not tell had not come to that."""
-        untold, told = self._untold.copy(), set[NodeKey]()
-        for key, status in reversed(list(self._statuses())):
-            if status is NodeStatus.SKIPPED:
-                step_id = next(self.frames[key[0]].plan.steps_of(key[1]), "")
-                if untold[step_id] > 0:
-                    untold[step_id] -= 1
-                else:
-                    told.add(key)
-        return told
-
-    def _canceled(self, before: set[NodeKey]) -> list[NodeKey]:
-        """The nodes that are skipped of steps that no other node decides (contract: kernel-39)."""
-        best: Counter[str] = Counter()
-        skipped: list[tuple[NodeKey, str]] = []
-        for key, status in self._statuses():
-            plan = self.frames[key[0]].plan
-            is_step = isinstance(plan.nodes[key[1]], FrameStepSpec)
-            counts = status is not NodeStatus.SKIPPED or key in before
-            for step_id in plan.steps_of(key[1], deep=True) if is_step or status is NodeStatus.SKIPPED else ():
-                if is_step and status is NodeStatus.SKIPPED:
-                    skipped.append((key, step_id))
-                if counts:
-                    best[step_id] = max(best[step_id], _RANK[status])
-        return [key for key, step_id in skipped if best[step_id] in (0, _RANK[NodeStatus.CANCELED])]

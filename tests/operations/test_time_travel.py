@@ -251,3 +251,20 @@ def test_a_step_that_is_skipped_by_its_condition_tells_that_the_loop_around_it_h
     assert sim.run.status == "completed"
     moment = alone(sim)
     assert {one.state for one in moment.nodes.values()} == {State.COMPLETED, State.SKIPPED}
+
+
+def test_of_two_loops_that_a_skipped_step_needs_the_one_that_was_over_last_is_exhausted() -> None:
+    steps = {"a": step(), "b": step(), "c": step(), "other": step()}
+    root = {
+        "met": loop("met", ALWAYS, 1, a=node("a")),
+        "exhausted": loop("exhausted", NEVER, 1, b=node("b")),
+        "c": node("c", "met", "exhausted"),
+        "other": node("other"),
+    }
+    sim = Simulation(mob(steps, root), worker=1)
+    sim.advance()
+    sim.do("a")
+    sim.do("b")
+    assert sim.story()[-1] == "step_skipped c"
+    met, exhausted = (f"{sim.run_id}-root/{name}" for name in ("met", "exhausted"))
+    assert [alone(sim).nodes[name].state for name in (met, exhausted)] == [State.COMPLETED, State.FAILED]
