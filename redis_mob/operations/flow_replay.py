@@ -333,11 +333,10 @@ class FlowReplay:
         frame = self._find(path) if self._undecided else None
         if frame is None:
             return
-        node, order = frame.plan.nodes[path[-1]], {loop_id: place for place, loop_id in enumerate(self._undecided)}
-        latest = {
-            one: max(map(order.__getitem__, self._undecided_at(frame, one)), default=-1) for one in node.depends_on
-        }
-        needed = sorted((one for one, place in latest.items() if place >= 0), key=latest.__getitem__)
+        node = frame.plan.nodes[path[-1]]
+        order = {loop_id: place for place, loop_id in enumerate(self._undecided)}
+        over = {one: [order[loop_id] for loop_id in self._undecided_at(frame, one)] for one in node.depends_on}
+        needed = sorted((one for one, places in over.items() if places), key=lambda one: max(over[one]))
         if node.depends_on_mode is DependsOnMode.ALL:
             # had the condition not held of a loop that was over before, the step would have been skipped then
             for one in needed[:-1]:

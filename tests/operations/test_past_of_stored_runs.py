@@ -131,8 +131,8 @@ async def test_a_run_with_a_sub_flow_and_that_of_the_sub_flow(
             raise StepFailed("no", retryable=False)
         return 1
 
-    again = {"retry": RetrySpec(attempts=2, first=0.0, most=0.0, jitter=0.0)}
-    steps = {"a": step(), "sub": runs("child", "a", **again), "b": step("sub")}
+    again = RetrySpec(attempts=2, first=0.0, most=0.0, jitter=0.0)
+    steps = {"a": step(), "sub": runs("child", "a", retry=again), "b": step("sub")}
     definition = with_flows(mob(steps, limits=NO_RETRY), child={"c": step(), "d": step("c")})
     run_id = await ended(storage, definition, work)
     moment = await recorder.check(run_id)
