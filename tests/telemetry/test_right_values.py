@@ -1,4 +1,7 @@
-"""What several processes tell together is what their runs say: counts, times, labels, traces (contract: telemetry-4)."""
+"""What several processes tell together is what their runs say: counts, times, labels, traces.
+
+Contract: telemetry-3, telemetry-4.
+"""
 
 from __future__ import annotations
 
