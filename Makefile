@@ -153,9 +153,10 @@ $(VENV)/.installed-bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	@touch $@
 
-$(VENV)/.installed-ui: $(VENV)/.installed
+# Alone: what .installed does is part of it, and the page is there sooner.
+$(VENV)/.installed-ui: pyproject.toml | $(VENV)/.created
 	$(BIN)/python -m pip install --quiet --editable '.[ui]'
-	@touch $@
+	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --group dev

@@ -16,6 +16,12 @@ from redis_mob.errors import ValidationError
 REQUEST_SECONDS = 5.0
 """How long a client may take to send its request."""
 
+ANSWER_SECONDS = 30.0
+"""How long it may take to read the answer."""
+
+MOST_CLIENTS = 200
+"""Connections at a time; others are closed without an answer."""
+
 LONGEST_REQUEST = 8192
 
 
@@ -65,12 +71,21 @@ async def http_port(place: Place, option: str, answer: Answering) -> AsyncGenera
 
     Raises ValidationError naming the option if the place cannot be used.
     """
+    clients = 0
 
     async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            writer.write(await _response(reader, answer))
-            await writer.drain()
-        writer.close()
+        nonlocal clients
+        clients += 1
+        try:
+            if clients <= MOST_CLIENTS:
+                await _send(writer, await _response(reader, answer))
+        except (ConnectionError, TimeoutError, asyncio.CancelledError):
+            # what it has not read is not kept for it; asyncio would report one that is cancelled, as at the end, as an
+            # error
+            writer.transport.abort()
+        finally:
+            clients -= 1
+            writer.close()
 
     try:
         server = await asyncio.start_server(answered, *place, limit=LONGEST_REQUEST)
@@ -83,6 +98,13 @@ async def http_port(place: Place, option: str, answer: Answering) -> AsyncGenera
         server.close()
 
 
+async def _send(writer: asyncio.StreamWriter, response: bytes) -> None:
+    writer.transport.set_write_buffer_limits(0)  # so that it is drained when all is sent
+    writer.write(response)
+    async with asyncio.timeout(ANSWER_SECONDS):
+        await writer.drain()
+
+
 async def _response(reader: asyncio.StreamReader, answer: Answering) -> bytes:
     try:
         async with asyncio.timeout(REQUEST_SECONDS):
@@ -90,13 +112,7 @@ async def _response(reader: asyncio.StreamReader, answer: Answering) -> bytes:
         line, _, rest = head.partition(b"\r\n")
         method, target, *_ = line.decode("ascii").split(" ")
         headers = http.client.parse_headers(io.BytesIO(rest))
-    except (
-        TimeoutError,
-        asyncio.IncompleteReadError,
-        asyncio.LimitOverrunError,
-        ValueError,
-        http.client.HTTPException,
-    ):
+    except _UNREADABLE:
         return _bytes_of(Answer(b"", HTTPStatus.BAD_REQUEST), is_shown=True)
     if method not in ("GET", "HEAD"):
         return _bytes_of(Answer(b"", HTTPStatus.METHOD_NOT_ALLOWED), is_shown=True)

@@ -53,19 +53,19 @@ class StartOfRun:
     async def _within(self, span: Span, starting: Awaitable[T]) -> T:
         from opentelemetry.trace import use_span
 
-        from redis_mob.telemetry.spans import fail
+        from redis_mob.telemetry.spans import end, fail
 
         with use_span(span, record_exception=False, set_status_on_exception=False):
             try:
                 started = await starting
             except BaseException as error:
                 fail(span, error_type_of(error))
-                span.end()
+                end(span)
                 raise
         if self._is_new(started) or not self._is_of_worker:
             if not self._is_new(started):
                 span.set_attribute(names.IS_NEW, False)
-            span.end()
+            end(span)
         # else another worker has started it, and told so
         return started
 

@@ -27,6 +27,10 @@ MOST_ASKS = 10_000
 MOST_DEFINITIONS = 50
 """Definitions that are read for the names of roles, the first ones by digest."""
 
+MOST_FLOWS = 1_000
+"""Flows whose schedules have a series of their own, those that are latest; the others have one together, without names.
+"""
+
 MOST_QUEUES = 1_000
 """Queues, and roles, that have series of their own; what is in the others is told together, without names."""
 
@@ -181,4 +185,7 @@ def _overdue(schedules: Iterable[ScheduleRecord], now: datetime) -> Mapping[Flow
         flow = FlowOfMob(one.schedule.mob_id, one.schedule.flow_id)
         late = 0.0 if one.begins_at is None else (now - one.begins_at).total_seconds()
         found[flow] = max(found.get(flow, 0.0), late)
-    return found
+    if len(found) <= MOST_FLOWS:
+        return found
+    latest = sorted(found.items(), key=lambda one: -one[1])
+    return {**dict(latest[:MOST_FLOWS]), FlowOfMob("", ""): latest[MOST_FLOWS][1]}

@@ -301,7 +301,8 @@ class StoredRun:
         span = self._times.of(key)
         began_at = span.began_at or (attempts[0].began_at if attempts else None)
         start = began_at or span.queued_at
-        until = span.ended_at or (None if state.is_final else self.view.now)
+        ended_at = span.ended_at or (attempts[-1].ended_at if attempts and state.is_final else None)
+        until = ended_at or (None if state.is_final else self.view.now)
         return MemberDescription.unchecked(
             member=key.target,
             state=state,
@@ -309,7 +310,7 @@ class StoredRun:
             lost=execution.lost + execution.lost_with_others,
             queued_at=span.queued_at,
             began_at=began_at,
-            ended_at=span.ended_at,
+            ended_at=ended_at,
             seconds=seconds_between(start, until),
             worker=self._worker(execution),
             deadline=None if execution.lease is None else execution.lease.deadline,

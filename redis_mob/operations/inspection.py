@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
 
 from redis_mob.errors import NotFoundError, ValidationError
 from redis_mob.fleet.definitions import Definitions
+from redis_mob.fleet.items import target_of, targets_in
 from redis_mob.fleet.limit_waits import loads_of
+from redis_mob.models.base import FrozenDict
+from redis_mob.models.execution import ExecutionKey
 from redis_mob.models.run_status import MobRunStatus
-from redis_mob.models.transition import RunView
+from redis_mob.models.transition import NodeKey, RunView
 from redis_mob.operations.budget_lines import BudgetLine
 from redis_mob.operations.budget_reading import budgets_in
 from redis_mob.operations.describing import StoredRun
@@ -54,6 +59,29 @@ async def stored_run(
     )
 
 
+async def with_items(
+    storage: MobStorage, stored: StoredRun, most: int, node: NodeKey | None = None, member: str | None = None
+) -> StoredRun:
+    """The run with executions of items that are over, which are not read with it; those that are open are.
+
+    They are those of all steps with items, of one `node`, or of its one `member`; `most` at most, the first by index.
+    """
+    view = stored.view
+    begun = (
+        ExecutionKey(*place, target_of(targets_in(view.launch, stored.flow.steps[progress.step_id]), index))
+        for place, progress in view.progress.items()
+        if node in (None, place)
+        for index in range(progress.begun)
+    )
+    are_over = (key for key in begun if key not in view.executions and member in (None, key.target))
+    over = list(islice(are_over, most))
+    if not over:
+        return stored
+    ended = dict(zip(over, await storage.executions.ended(view.run.run_id, over), strict=True))
+    view = replace(view, executions=FrozenDict({**view.executions, **ended}))
+    return replace(stored, view=view, children=await _children(storage, view))
+
+
 async def _children(storage: MobStorage, view: RunView) -> Mapping[str, MobRunStatus | None]:
     ids = [execution.child.run_id for execution in view.executions.values() if execution.child is not None]
     statuses = await asyncio.gather(*map(storage.executions.status, ids))
@@ -61,11 +89,21 @@ async def _children(storage: MobStorage, view: RunView) -> Mapping[str, MobRunSt
 
 
 async def describe(
-    storage: MobStorage, run_id: str, *, outputs: bool, attempts: bool, definitions: Definitions | None = None
+    storage: MobStorage,
+    run_id: str,
+    *,
+    outputs: bool,
+    attempts: bool,
+    definitions: Definitions | None = None,
+    items: int = 0,
 ) -> RunDescription:
-    """See `FleetAdmin.describe`; `definitions` are those that were read already."""
+    """See `FleetAdmin.describe`; `definitions` are those that were read already.
+
+    Of items that are over, so many are among the members of their steps.
+    """
     definitions = definitions or Definitions(storage.executions)
     stored = await stored_run(storage, run_id, outputs=outputs, attempts=attempts, definitions=definitions)
+    stored = await with_items(storage, stored, items)
     told: tuple[BudgetLine, ...] = ()
     with suppress(ValidationError):  # of a key that cannot be rendered: no call begins in such a run
         lines = await budgets_in(storage, stored.view, definitions)

@@ -21,6 +21,9 @@ instruments: Instruments | None = None
 wants_log_ids = False
 """Whether a filter of log records asks for the ids of run and step (see log_context)."""
 
+is_broken = False
+"""Whether the log has told that what the application has set raises (see broken)."""
+
 
 def activate() -> None:
     """Use the providers that the application has set by now; fleets, workers and storages ask for it as they begin."""

@@ -76,13 +76,13 @@ class Attempt:
         if self.span is not None:
             from opentelemetry.context import detach
 
-            from redis_mob.telemetry.spans import fail
+            from redis_mob.telemetry.spans import end, fail
 
             if status != COMPLETED:
                 self.span.set_attribute(names.OUTCOME, status)
             if error_type is not None:
                 fail(self.span, error_type, reason)
-            self.span.end()
+            end(self.span)
             detach(self._in_context)
         if self._in_log is not None:
             log_context.current.reset(self._in_log)

@@ -96,8 +96,10 @@ class _Told(GenAiBlock):
     def end(self) -> None:
         from opentelemetry.context import detach
 
+        from redis_mob.telemetry.spans import end
+
         detach(self._in_context)
-        self._span.end()
+        end(self._span)
 
 
 def chat(

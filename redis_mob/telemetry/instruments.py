@@ -9,6 +9,7 @@ from weakref import WeakSet
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
 from redis_mob.telemetry import names
+from redis_mob.telemetry.broken import tell_broken
 from redis_mob.version import __version__
 
 if TYPE_CHECKING:
@@ -55,11 +56,17 @@ class Instruments:
 
     def count(self, metric: names.Metric, labels: Labels = NO_LABELS, number: int = 1) -> None:
         """Add to a counter."""
-        self._counters[metric.name].add(number, labels)
+        try:
+            self._counters[metric.name].add(number, labels)
+        except Exception as error:  # noqa: BLE001 - of the application
+            tell_broken(error)
 
     def record(self, metric: names.Metric, seconds: float, labels: Labels = NO_LABELS) -> None:
         """Record a time, in seconds; of two clocks that disagree it is 0 at least."""
-        self._histograms[metric.name].record(max(seconds, 0.0), labels)
+        try:
+            self._histograms[metric.name].record(max(seconds, 0.0), labels)
+        except Exception as error:  # noqa: BLE001 - of the application
+            tell_broken(error)
 
     def watch_slots(self, slots: HasSlots) -> None:
         """Tell of the slots of a worker for as long as these exist."""

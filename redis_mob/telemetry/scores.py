@@ -25,12 +25,16 @@ def tell_score(
         attributes[genai.EVALUATION_SCORE_LABEL] = label
     if not active.has_opentelemetry():
         return
+    from redis_mob.telemetry.broken import tell_broken
     from redis_mob.telemetry.providers import set_logger_provider
-    from redis_mob.telemetry.spans import context_of
+    from redis_mob.telemetry.spans import context_of, end
 
     loggers = set_logger_provider()
     if loggers is not None:
         logger = loggers.get_logger(names.SCOPE)
-        logger.emit(event_name=genai.EVALUATION_RESULT, context=context_of(start), attributes=attributes)
+        try:
+            logger.emit(event_name=genai.EVALUATION_RESULT, context=context_of(start), attributes=attributes)
+        except Exception as error:  # noqa: BLE001 - of the application
+            tell_broken(error)
     elif active.spans is not None:
-        active.spans.internal(genai.EVALUATION_RESULT, attributes, context_of(start)).end()
+        end(active.spans.internal(genai.EVALUATION_RESULT, attributes, context_of(start)))

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from opentelemetry.context import Context
 from opentelemetry.trace import (
+    INVALID_SPAN,
     Link,
     NonRecordingSpan,
     Span,
@@ -26,6 +27,7 @@ from opentelemetry.trace import (
 )
 
 from redis_mob.telemetry import names
+from redis_mob.telemetry.broken import tell_broken
 from redis_mob.version import __version__
 
 MOST_SAID = 1024
@@ -47,27 +49,25 @@ class Spans:
 
     def start_of_run(self, attributes: Attributes) -> Span:
         """The span of starting a run, within the current one."""
-        return self._tracer.start_span(_of_flow(attributes), None, SpanKind.PRODUCER, attributes)
+        return self._begun(_of_flow(attributes), None, SpanKind.PRODUCER, attributes)
 
     def start_of_child(self, attributes: Attributes, *, start: str | None, before: str | None) -> Span:
         """The span of a step that starts a run, in the run whose start has this context."""
-        return self._tracer.start_span(
-            _of_flow(attributes), context_of(start), SpanKind.PRODUCER, attributes, _links(before)
-        )
+        return self._begun(_of_flow(attributes), context_of(start), SpanKind.PRODUCER, attributes, _links(before))
 
     def attempt(self, step: str, attributes: Attributes, *, start: str | None, before: str | None) -> Span:
         """The span of one attempt of a step, in the run whose start has this context."""
-        return self._tracer.start_span(
+        return self._begun(
             names.ATTEMPT_SPAN.format(step=step), context_of(start), SpanKind.CONSUMER, attributes, _links(before)
         )
 
     def end_of_run(self, attributes: Attributes, *, start: str | None, has_failed: bool) -> None:
         """Tell the end of the run whose start has this context, as a span without length."""
         name = names.END_SPAN.format(flow=attributes[names.FLOW_ID])
-        span = self._tracer.start_span(name, context_of(start), SpanKind.INTERNAL, attributes)
+        span = self._begun(name, context_of(start), SpanKind.INTERNAL, attributes)
         if has_failed:
             span.set_status(Status(StatusCode.ERROR))
-        span.end()
+        end(span)
 
     def store_call(self, script: str) -> Span | None:
         """The span of a call of the store within the current span; None outside of all, as where a worker looks for
@@ -75,15 +75,38 @@ class Spans:
         if not get_current_span().is_recording():
             return None
         attributes = {names.DB_SYSTEM_NAME: names.REDIS, names.DB_STORED_PROCEDURE_NAME: script}
-        return self._tracer.start_span(script, None, SpanKind.CLIENT, attributes)
+        return self._begun(script, None, SpanKind.CLIENT, attributes)
 
     def client(self, name: str, attributes: Attributes) -> Span:
         """A span within the current one of what a handler asks another service."""
-        return self._tracer.start_span(name, None, SpanKind.CLIENT, attributes)
+        return self._begun(name, None, SpanKind.CLIENT, attributes)
 
     def internal(self, name: str, attributes: Attributes, within: Context | None = None) -> Span:
         """A span of what happens in this process, within the current one unless it is said."""
-        return self._tracer.start_span(name, within, SpanKind.INTERNAL, attributes)
+        return self._begun(name, within, SpanKind.INTERNAL, attributes)
+
+    def _begun(
+        self,
+        name: str,
+        within: Context | None,
+        kind: SpanKind,
+        attributes: Attributes,
+        links: Sequence[Link] | None = None,
+    ) -> Span:
+        """A span; one that tells nothing if a sampler or a processor of the application raises."""
+        try:
+            return self._tracer.start_span(name, within, kind, attributes, links)
+        except Exception as error:  # noqa: BLE001 - of the application
+            tell_broken(error)
+            return INVALID_SPAN
+
+
+def end(span: Span) -> None:
+    """End a span, also if a processor of the application raises."""
+    try:
+        span.end()
+    except Exception as error:  # noqa: BLE001 - of the application
+        tell_broken(error)
 
 
 def _of_flow(attributes: Attributes) -> str:

@@ -32,7 +32,9 @@ async def observed(script: str, call: Awaitable[Any]) -> Any:
         if span is not None:
             if error_type is not None:
                 span.set_attribute(names.ERROR_TYPE, error_type)
-            span.end()
+            from redis_mob.telemetry.spans import end
+
+            end(span)
 
 
 def error_type_of(error: BaseException) -> str:

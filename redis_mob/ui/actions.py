@@ -127,8 +127,14 @@ async def _on_run(
     async def mob_of_run() -> str:
         return await _mob_of(place, run_id)
 
+    told = Told(user.name, key, None)
     return await done_once(
-        request, user, did, mob_of_run, sent.model_dump(mode="json"), lambda: act(place, run_id, sent, key)
+        request,
+        user,
+        did,
+        mob_of_run,
+        sent.model_dump(mode="json"),
+        lambda: act(place, run_id, sent, f"ui-{told.name}"),
     )
 
 
@@ -178,7 +184,7 @@ async def _delete(request: Request) -> Response:
 async def _retry(request: Request) -> Response:
     async def act(place: Desk, run_id: str, sent: Retry, key: str) -> Any:
         # a run of a conversation is begun anew without it: its history has already what it said
-        new_run = await place.admin.fork(run_id, sent.from_step, idempotency_key=f"ui-{key}", conversation=None)
+        new_run = await place.admin.fork(run_id, sent.from_step, idempotency_key=key, conversation=None)
         return {"run_id": new_run}
 
     return await _on_run(request, "retry", Retry, act)
@@ -187,7 +193,7 @@ async def _retry(request: Request) -> Response:
 async def _signal(request: Request) -> Response:
     async def act(place: Desk, run_id: str, sent: SentSignal, key: str) -> Any:
         signals = Signals(place.storage.executions, place.storage.namespace)
-        told = await signals.send(run_id, sent.name, sent.payload, idempotency_key=f"ui-{key}")
+        told = await signals.send(run_id, sent.name, sent.payload, idempotency_key=key)
         return {"number": told.number}
 
     return await _on_run(request, "signal", SentSignal, act)

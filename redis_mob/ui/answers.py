@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, TypeVar
 
 import pydantic
 from pydantic import BaseModel
 from pydantic_core import to_json
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from redis_mob.errors import (
@@ -28,12 +29,15 @@ from redis_mob.errors import (
 )
 from redis_mob.models.base import U64_MAX
 from redis_mob.models.problems import problems
-from redis_mob.ui.refusals import RefusedError
+from redis_mob.ui.refusals import RefusedError, TooSlowError
 
 M = TypeVar("M", bound=BaseModel)
 
 MOST_BYTES = 1_000_000
 """Bytes of the body of a request."""
+
+LONGEST_SECONDS = 30.0
+"""How long a body may take: those that wait for one hold connections, which are bounded."""
 
 _STATUSES: tuple[tuple[int, tuple[type[RedisMobError], ...]], ...] = (
     (404, (NotFoundError,)),
@@ -55,24 +59,38 @@ def raw(data: bytes, status: int = 200) -> Response:
 
 
 async def body(request: Request, model: type[M]) -> M:
-    """What a request sends, read strictly. Raises ValidationError that names the field."""
+    """What a request sends, read strictly. Raises ValidationError that names the field, TooSlowError if it is late."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ValidationError(f"the body has the content type {shown(kind)}: send application/json")
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS):
+            read = await _read(request)
+    except TimeoutError:
+        raise TooSlowError(f"the body has not come within {LONGEST_SECONDS:g} seconds") from None
+    except ClientDisconnect:
+        raise RefusedError("the request was cut off within its body") from None
+    try:
+        return model.model_validate_json(read, strict=True)
+    except pydantic.ValidationError as error:
+        raise ValidationError(f"the body is wrong: {problems(error)}") from None
+
+
+async def _read(request: Request) -> bytes:
     read = bytearray()
     async for chunk in request.stream():
         read += chunk
         if len(read) > MOST_BYTES:
             raise ValidationError(f"the body is longer than {MOST_BYTES} bytes")
-    try:
-        return model.model_validate_json(bytes(read), strict=True)
-    except pydantic.ValidationError as error:
-        raise ValidationError(f"the body is wrong: {problems(error)}") from None
+    return bytes(read)
 
 
-def failure(error: RedisMobError, detail: Any = None) -> Response:
-    """The answer to a request that has raised this; `detail` is for programs, as both versions of a lost compare."""
-    told: dict[str, Any] = {"kind": type(error).__name__, "message": str(error), "detail": detail or {}}
+def failure(error: RedisMobError, detail: Any = None, message: str = "") -> Response:
+    """The answer to a request that has raised this; `detail` is for programs, as both versions of a lost compare.
+
+    `message` is said to people if the error itself does not tell them what to do.
+    """
+    told: dict[str, Any] = {"kind": type(error).__name__, "message": message or str(error), "detail": detail or {}}
     answer = reply({"error": told}, status_of(error))
     if isinstance(error, RefusedError):
         answer.headers.update(error.headers)

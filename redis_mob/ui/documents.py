@@ -16,6 +16,7 @@ from redis_mob.errors import (
     ChangeFeedTruncatedError,
     NotFoundError,
     RedisMobError,
+    SerializationError,
     ValidationError,
     VersionConflictError,
     shown,
@@ -119,10 +120,13 @@ async def _put_document(request: Request) -> Response:
     store = desk(request).storage.config
 
     async def put() -> Any:
-        if edit.revision is None:
-            await store.put_if_absent(namespace, id, value)
-        else:
-            await store.put_if_revision(namespace, id, value, edit.revision)
+        try:
+            if edit.revision is None:
+                await store.put_if_absent(namespace, id, value)
+            else:
+                await store.put_if_revision(namespace, id, value, edit.revision)
+        except SerializationError as error:  # of what was sent: a number that JSON does not have
+            raise ValidationError(str(error)) from None
         return {"revision": extract_meta_revision(value) or 0, "value": value}
 
     return await _edited(request, "config_put", f"config/{namespace}/{id}", edit, put, lambda: _theirs(request))
@@ -205,7 +209,8 @@ async def _edited(
     except (AlreadyExistsError, VersionConflictError, CasConflictError) as error:
         lost: RedisMobError = error
     mine = {"revision": edit.revision, "value": edit.value}
-    return failure(lost, {"mine": mine, "theirs": await theirs()})
+    exists = f"there is a document {lost} already: edit that one" if isinstance(lost, AlreadyExistsError) else ""
+    return failure(lost, {"mine": mine, "theirs": await theirs()}, exists)
 
 
 async def _theirs(request: Request) -> Mapping[str, Any] | None:

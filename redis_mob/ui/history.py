@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from redis_mob.codec.event_json import event_json
 from redis_mob.errors import NotFoundError, ValidationError, shown
 from redis_mob.kernel.seeds import loop_instance_id
 from redis_mob.models.events import MobEvent
@@ -22,6 +20,7 @@ from redis_mob.operations.time_travel import NodeMoment, RunMoment, node_id
 from redis_mob.ui.answers import reply
 from redis_mob.ui.context import desk, user
 from redis_mob.ui.picture import picture_of
+from redis_mob.ui.run_views import event_told
 
 MOST_KEPT = 8
 """Runs whose past is kept between requests: a slider asks for many moments of one."""
@@ -128,12 +127,12 @@ def _number(request: Request, name: str) -> int | None:
 
 
 def _state(node: NodeMoment) -> dict[str, Any]:
-    return {"state": node.state, "since": node.since, "members": node.members, "quorum_done": node.completed}
+    return {"state": node.state, "since": node.since, "members": node.members, "completed": node.completed}
 
 
 def _event(read: ReadPast, moment: RunMoment) -> Any:
     place = read.past.cursors.index(moment.cursor) if moment.cursor else -1
-    return from_json(event_json(read.events[place])) if place >= 0 else None
+    return event_told(read.events[place]) if place >= 0 else None
 
 
 def _small(event: MobEvent) -> dict[str, Any]:

@@ -39,7 +39,8 @@ ROW_RATIO = 2.5
 class Node:
     """A step in one frame. `quorum` says how many of how many members must succeed; None where there is one alone.
 
-    `does` tells what does it: members, a signal that it waits for, a flow, or members for each item.
+    `does` tells what does it: members, a signal that it waits for, a flow, or members for each item; `detail` names
+    the role, the signal or the flow.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Node:
     h: float
     box: str | None
     label: str
+    detail: str
     role: str
     branch: str | None
     quorum: Mapping[str, int | None] | None
@@ -231,6 +233,7 @@ class _Painter:
             h=NODE_HEIGHT,
             box=box,
             label=node.step_id,
+            detail=_named(step),
             role=step.role,
             branch=node.branch,
             quorum=self._quorum(step),
@@ -247,6 +250,12 @@ class _Painter:
                 return {"n": 1, "m": of}
             case _:
                 return None if of is None or of == 1 else {"n": of, "m": of}
+
+
+def _named(step: FlowStepSpec) -> str:
+    if step.wait_for is not None:
+        return f"signal {step.wait_for.signal}"
+    return step.role if step.flow is None else f"flow {step.flow}"
 
 
 def _done_by(step: FlowStepSpec) -> str:

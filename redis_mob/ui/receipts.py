@@ -39,6 +39,11 @@ class Told(NamedTuple):
     key: str
     request: Any
 
+    @property
+    def name(self) -> str:
+        """What stands for the key of this user: another user may take the same one."""
+        return sha256(to_json([self.user, self.key])).hexdigest()[:32]
+
 
 class Receipts:
     """The answers to the actions of a namespace."""
@@ -53,8 +58,7 @@ class Receipts:
         Raises ValidationError for a key that another action has, and what `act` raises: then the key may be used again.
         """
         today = datetime.now(UTC).date()
-        name = sha256(to_json([told.user, told.key])).hexdigest()[:32]
-        ids = [f"{today - timedelta(days=ago)} {name}" for ago in range(_KEPT_DAYS)]
+        ids = [f"{today - timedelta(days=ago)} {told.name}" for ago in range(_KEPT_DAYS)]
         request = sha256(to_json(told.request)).hexdigest()
         for id in ids[1:]:
             if (found := await self._documents.lookup(_NAMESPACE, id)) is not None:

@@ -15,6 +15,12 @@ class RefusedError(RedisMobError):
         self.headers = headers or {}
 
 
+class TooSlowError(RefusedError):
+    """The body of a request does not come."""
+
+    status = 408
+
+
 class UnauthorizedError(RefusedError):
     """It is not known who asks."""
 

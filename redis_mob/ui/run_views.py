@@ -32,6 +32,9 @@ MOST_LOOKED_AT = 20_000
 _QUOTE, _LONG = b'\\"', re.compile(rb'"[^"]{%d}' % MOST_IN_PASSING)
 """A quote within a text of JSON; and what JSON without such quotes has if it has a long text."""
 
+MOST_ITEMS = 1_000
+"""Items that are over and told with the attempts of a run."""
+
 MOST_FAILURES = 100
 """Failures that are told with a run."""
 
@@ -52,7 +55,14 @@ async def run(request: Request) -> Response:
     try:
         # attempts are read from the log, and cost more than all the rest
         attempts = request.query_params.get("attempts") != "no"
-        found = await describe(at.storage, run_id, outputs=False, attempts=attempts, definitions=at.definitions)
+        found = await describe(
+            at.storage,
+            run_id,
+            outputs=False,
+            attempts=attempts,
+            definitions=at.definitions,
+            items=MOST_ITEMS if attempts else 0,
+        )
     except NotFoundError as error:
         raise gone_or(error, request, run_id) from None
     return raw(await asyncio.to_thread(_described, found))

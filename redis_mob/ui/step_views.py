@@ -14,7 +14,7 @@ from redis_mob.errors import NotFoundError, shown
 from redis_mob.models.execution import Execution, ExecutionKey
 from redis_mob.models.message import Message, TextBlock
 from redis_mob.operations.describing import StoredRun
-from redis_mob.operations.inspection import stored_run
+from redis_mob.operations.inspection import stored_run, with_items
 from redis_mob.operations.run_description import MemberDescription, RunDescription, StepDescription
 from redis_mob.ui.answers import reply
 from redis_mob.ui.bounds import bounded, clipped, json_text
@@ -52,7 +52,7 @@ async def step(request: Request) -> Response:
         **clipped(found.model_dump(mode="json", exclude={"members", "output"})),
         "output": None if found.output_bytes is None else bounded(json_text(found.output)),
         "members": [_member(stored.view.executions.get(key), one) for key, one in named],
-        "members_in_all": len(members),
+        "members_in_all": len(members) if member or found.items is None else found.items.items,
         "failures": _failures(described, found.step_id, member),
         "progress": await _progress(at, described.run_id, frame_id, found.node_id, member),
     }
@@ -84,7 +84,13 @@ async def _found(request: Request) -> tuple[Desk, tuple[StoredRun, RunDescriptio
     if not steps:
         where = "" if frame_id is None else f" in frame {shown(frame_id)}"
         raise NotFoundError(f"run {run_id} has no step {shown(step_id)}{where}")
-    return at, (stored, described), *steps[-1]
+    frame, found = steps[-1]
+    if found.items is None:
+        return at, (stored, described), frame, found
+    member = request.query_params.get("member") or None
+    stored = await with_items(at.storage, stored, MOST_MEMBERS, (frame, found.node_id), member)
+    described = await asyncio.to_thread(stored.described)
+    return at, (stored, described), *steps_of(described, step_id, frame)[-1]
 
 
 def _member(execution: Execution | None, member: MemberDescription) -> dict[str, Any]:

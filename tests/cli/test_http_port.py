@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from http import HTTPStatus
 
@@ -11,6 +12,7 @@ import pytest
 from redis_mob.cli import http_port
 from redis_mob.cli.http_port import Answer, Place, Request
 from redis_mob.errors import ValidationError
+from redis_mob.testing.waiting import LONG
 
 LOCAL = Place("127.0.0.1", 0)
 
@@ -53,6 +55,32 @@ async def test_a_client_that_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(http_port, "REQUEST_SECONDS", 0.01)
     async with http_port.http_port(LOCAL, "--port", answer) as place:
         assert b"400 Bad Request" in await asked(place, b"GET / HT")
+
+
+async def test_a_client_that_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_port, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(http_port, "MOST_CLIENTS", 1)
+
+    async def long_answer(_request: Request) -> Answer:
+        return Answer(b"x" * 50_000_000)
+
+    async with http_port.http_port(LOCAL, "--port", long_answer) as place:
+        with socket.create_connection(place) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            answered = b""
+            async with asyncio.timeout(LONG):
+                while not answered:  # its place is taken until then
+                    with contextlib.suppress(ConnectionError):
+                        answered = await asked(place, b"HEAD / HTTP/1.1\r\n\r\n")
+
+
+async def test_clients_beyond_a_bound_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_port, "MOST_CLIENTS", 1)
+    async with http_port.http_port(LOCAL, "--port", answer) as place:
+        _, waiting = await asyncio.open_connection(*place)
+        waiting.write(b"GET / HT")
+        assert await asked(place, b"") == b""
+        waiting.close()
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "x" * 100, "192.0.2.1"])

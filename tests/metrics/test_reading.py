@@ -17,7 +17,7 @@ from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
-from tests.fleet.flows import FLOW, mob, step
+from tests.fleet.flows import FLOW, mob, step, with_flows
 from tests.fleet.working import at_work
 
 TWO_ROLES = mob({"a": step(timeout_ms=600_000), "b": step(role="other", timeout_ms=600_000)})
@@ -141,6 +141,23 @@ async def test_the_schedule_that_is_latest_is_told(storage: MobStorage) -> None:
     assert 50 <= seconds < 1000
     await FleetAdmin(storage).pause_schedule("late")
     assert (await NamespaceReader(storage).read()).overdue == {flow: 0.0}
+
+
+async def test_of_many_flows_with_schedules_the_latest_are_told(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST_FLOWS", 2)
+    now = await storage.schedules.now()
+    flows = [f"flow{number}" for number in range(4)]
+    fleet = Fleet(storage, with_flows(mob({"a": step()}), **{flow: {"a": step()} for flow in flows}), {})
+    for number, flow in enumerate(flows):
+        record = await fleet.schedule(flow, flow, every=timedelta(days=1))
+        stored = await storage.schedules.get(flow)
+        assert stored is not None
+        late = record.model_copy(update={"next_at": now - timedelta(seconds=1000 * number)})
+        assert await storage.schedules.put(late, revision=stored.revision)
+    found = (await NamespaceReader(storage).read()).overdue
+    assert [(flow.flow_id, seconds // 1000) for flow, seconds in found.items()] == [("flow3", 3), ("flow2", 2), ("", 1)]
 
 
 async def test_asks_are_counted_up_to_a_bound(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> None:

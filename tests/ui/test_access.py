@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -12,6 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from redis_mob.errors import ValidationError
 from redis_mob.storage import MobStorage
+from redis_mob.ui import answers
 from redis_mob.ui.access.login_rate import MOST_OF_ALL, MOST_OF_ONE, SECONDS_OF_ONE, LoginRate
 from redis_mob.ui.access.proxy import TrustedProxy, networks
 from redis_mob.ui.access.sessions import MOST_SESSIONS, SESSION_SECONDS, Sessions
@@ -20,7 +24,7 @@ from redis_mob.ui.access.users import Role, User
 from redis_mob.ui.app import ui_app
 from redis_mob.ui.refusals import TooManyError
 from redis_mob.ui.settings import UiSettings
-from tests.ui.served import OPERATE_TOKEN, READ_TOKEN, TOKENS, WITH_TOKENS, client_of, logged_in
+from tests.ui.served import OPERATE_TOKEN, READ_TOKEN, TOKENS, WITH_TOKENS, client_of, logged_in, served
 
 OPEN = {"/api/session", "/healthz"}
 """What is read without a login, beside the files of the page."""
@@ -135,6 +139,59 @@ async def test_failed_logins_are_bounded_and_told(storage: MobStorage, caplog: p
     assert "wrongwrong" not in caplog.text
 
 
+async def test_logins_that_are_sent_at_the_same_time_are_counted_too(storage: MobStorage) -> None:
+    """See contract: ui-4."""
+    app = ui_app(storage, WITH_TOKENS)
+    all_begun, begun = asyncio.Event(), 0
+
+    async def guess(number: int) -> AsyncIterator[bytes]:
+        nonlocal begun
+        begun += 1
+        if begun == 3 * MOST_OF_ONE:
+            all_begun.set()
+        await all_begun.wait()
+        yield b'{"token": "one-of-many-guesses-%d"}' % number
+
+    async with client_of(app) as client:
+        headers = {"Content-Type": "application/json"}
+        sent = (client.post("/login", content=guess(number), headers=headers) for number in range(3 * MOST_OF_ONE))
+        statuses = Counter(answer.status_code for answer in await asyncio.gather(*sent))
+    assert statuses == {401: MOST_OF_ONE, 429: 2 * MOST_OF_ONE}
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    page: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """See contract: ui-20."""
+    monkeypatch.setattr(answers, "LONGEST_SECONDS", 0.01)
+
+    async def late() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "key-of-this-action"}
+    answer = await page.post("/api/flows/a/b/pause", content=late(), headers=headers)
+    assert (answer.status_code, answer.json()["error"]["kind"]) == (408, "TooSlowError")
+    assert "has failed" not in caplog.text
+
+
+async def test_a_request_that_is_cut_off_is_no_failure_of_the_server(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = ui_app(storage, WITH_TOKENS)
+    async with served(app) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        head = f"POST /login HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+        await writer.drain()
+        async with httpx.AsyncClient() as client:  # what was sent before has been taken
+            assert (await client.get(f"{url}/healthz")).status_code == 200
+        writer.close()
+        await writer.wait_closed()
+    assert "has failed" not in caplog.text
+
+
 def test_logins_count_by_address_and_all_together_until_time_has_passed() -> None:
     now = 0.0
     rate = LoginRate(lambda: now)
@@ -151,6 +208,11 @@ def test_logins_count_by_address_and_all_together_until_time_has_passed() -> Non
     with pytest.raises(TooManyError):  # addresses that one customer has count as one
         rate.check("2001:db8::ffff")
     rate.check("2001:db8:1::1")
+    for _ in range(MOST_OF_ONE):
+        rate.failed("::ffff:10.0.0.3")
+    with pytest.raises(TooManyError):
+        rate.check("10.0.0.3")
+    rate.check("::ffff:10.0.0.4")  # which is no neighbour of that one
     for number in range(MOST_OF_ALL):
         rate.failed(f"10.1.{number // 200}.{number % 200}")
     with pytest.raises(TooManyError):
@@ -214,6 +276,8 @@ async def test_a_user_that_is_named_twice_is_refused(storage: MobStorage) -> Non
         ("page.example.org", 403),
         ("127.0.0.1.example.org", 403),
         ("localhost@example.org", 403),
+        ("[::1]example.org", 403),
+        ("[::1", 403),
         ("", 403),
     ],
 )

@@ -14,11 +14,14 @@ from redis_mob.fleet.step_context import StepContext
 from redis_mob.operations.audit import OperatorAction, action_of
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
+from redis_mob.ui.access.tokens import token_of
+from redis_mob.ui.access.users import Role, User
 from redis_mob.ui.receipts import SCOPE, Receipts, Told
+from redis_mob.ui.settings import UiSettings
 from tests.fleet.flows import FLOW, mob, step, wait
 from tests.fleet.working import at_work, run_flow
 from tests.operations.scenes import CHAIN, failed_chain
-from tests.ui.served import READ_TOKEN, WITH_TOKENS, logged_in, page_of
+from tests.ui.served import OPERATE_TOKEN, READ_TOKEN, TOKENS, WITH_TOKENS, logged_in, page_of
 from tests.ui.test_access import ui_app
 
 WAITING = mob({"go": wait(schema_ref='{"type": "integer"}'), "then": step("go")})
@@ -98,6 +101,25 @@ async def test_what_was_refused_may_be_tried_again_under_its_key(page: httpx.Asy
     unknown = await post(page, f"/api/runs/{run_id}/cancel", "another-key")
     assert (unknown.status_code, unknown.json()["error"]["kind"]) == (404, "NotFoundError")
     assert [one.action for one in await recorded(storage)] == ["run_delete", "run_delete"]
+
+
+async def test_two_users_may_take_the_same_key(storage: MobStorage) -> None:
+    otto = token_of(User("otto", Role.OPERATE), "token-of-otto-who-operates", "test")
+    app = ui_app(storage, UiSettings(tokens=(*TOKENS, otto)))
+    one, two = await failed_chain(storage), await failed_chain(storage)
+    async with logged_in(app, OPERATE_TOKEN) as olga, logged_in(app, "token-of-otto-who-operates") as other:
+        made = [
+            (await post(client, f"/api/runs/{run}/retry")).json()["run_id"]
+            for client, run in ((olga, one), (other, two), (olga, one))
+        ]
+        again = await post(other, f"/api/runs/{one}/retry", "another-key")
+    assert made[0] == made[2] != made[1]
+    assert again.json()["run_id"] not in made
+    assert [(did.user, did.on) for did in await recorded(storage)] == [
+        ("olga", f"runs/{one}"),
+        ("otto", f"runs/{two}"),
+        ("otto", f"runs/{one}"),
+    ]
 
 
 async def test_a_signal_is_checked_by_its_schema_and_sent_once(page: httpx.AsyncClient, storage: MobStorage) -> None:

@@ -66,6 +66,7 @@ async def test_a_conflict_has_both_versions(page: httpx.AsyncClient, storage: Mo
     }
     made = await put(page, CONFIG, "four", None, {"size": 4})
     assert made.status_code == 409 and made.json()["error"]["detail"]["theirs"]["revision"] == 2
+    assert made.json()["error"]["message"] == "there is a document models/gpt already: edit that one"
     again = await put(page, CONFIG, "two", 1, {"size": 2})
     assert (again.status_code, again.json()["revision"]) == (200, 2)
 
@@ -81,6 +82,14 @@ async def test_what_can_have_no_revision_is_refused(page: httpx.AsyncClient, sto
     answer = await put(page, CONFIG, "one", None, value)
     assert answer.status_code == 400 and "must be" in answer.json()["error"]["message"]
     assert await storage.config.lookup("models", "gpt") is None
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+async def test_a_number_that_json_does_not_have_is_refused(page: httpx.AsyncClient, number: str) -> None:
+    headers = {"Idempotency-Key": "key-of-number", "Content-Type": "application/json"}
+    answer = await page.put(CONFIG, content=f'{{"revision": null, "value": {{"a": {number}}}}}', headers=headers)
+    assert (answer.status_code, answer.json()["error"]["kind"]) == (400, "ValidationError")
+    assert "$.a" in answer.json()["error"]["message"]
 
 
 async def test_a_document_is_deleted_as_it_was_read(page: httpx.AsyncClient, storage: MobStorage) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import httpx
 
+from redis_mob.fleet.step_context import StepContext
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from tests.fleet.everything import EVERYTHING, output
+from tests.fleet.flows import mob, step
 from tests.fleet.working import run_flow
 from tests.operations.scenes import ROUNDS, count_rounds
 
@@ -34,7 +36,7 @@ async def test_now_is_the_moment_of_no_cursor(page: httpx.AsyncClient, storage: 
     assert told["status"] == "completed"
     assert {one["state"] for one in told["states"].values()} == {"completed"}
     polish = told["states"][f"{run.run_id}-root::l::iter-1/polish"]
-    assert (polish["members"], polish["quorum_done"]) == ({"worker-1": "completed"}, 1)
+    assert (polish["members"], polish["completed"]) == ({"worker-1": "completed"}, 1)
 
 
 async def test_since_tells_what_differs(page: httpx.AsyncClient, storage: MobStorage) -> None:
@@ -84,3 +86,16 @@ async def test_a_run_whose_events_are_gone_says_so(page: httpx.AsyncClient, stor
     answer = await page.get(f"/api/runs/{run.run_id}/history")
     assert answer.status_code == 404 and "does not have all events" in answer.json()["error"]["message"]
     assert (await page.get(f"/api/runs/{run.run_id}/picture")).status_code == 200
+
+
+async def test_of_an_event_that_is_long_the_beginning_is_told(page: httpx.AsyncClient, storage: MobStorage) -> None:
+    """See contract: ui-20."""
+
+    async def worker(_ctx: StepContext) -> int:
+        return 1
+
+    run = await run_flow(storage, mob({"a": step()}), {"*": worker}, params={"text": "x" * 1_000_000})
+    began = (await page.get(f"/api/runs/{run.run_id}/history")).json()[0]
+    answer = await page.get(f"/api/runs/{run.run_id}/at", params={"cursor": began["cursor"]})
+    assert answer.json()["event"]["kind"]["type"] == began["type"] == "flow_started"
+    assert len(answer.content) < 10_000

@@ -17,7 +17,7 @@ from redis_mob.operations.time_travel import node_id
 from redis_mob.ui.layout import arranged
 from redis_mob.ui.picture import Box, Node, Picture, picture_of
 from tests.fleet.everything import EVERYTHING as FLOW_OF_EVERYTHING
-from tests.fleet.flows import loop, mob, node, step
+from tests.fleet.flows import loop, mob, node, runs, step, wait, with_flows
 from tests.fleet.strategies import EVERYTHING, mobs
 from tests.support.examples import examples
 from tests.support.health_checks import ALL_HEALTH_CHECKS
@@ -104,6 +104,15 @@ def test_long_edges_pass_the_boxes_of_the_layers_between() -> None:
     assert [made.layers[name] for name in "abc"] == [0, 1, 2]
     assert [x for x, _ in way[1:-1]] == [left, left + size[0]]
     assert all(not top <= y <= top + size[1] for _, y in way[1:-1])
+
+
+def test_a_step_names_who_does_it() -> None:
+    flow = with_flows(
+        mob({"asked": step(), "heard": wait("asked", signal="printed"), "run": runs("other", "heard")}),
+        other={"b": step()},
+    )
+    found = {one.step_id: one.detail for one in drawn(flow, 1).nodes}
+    assert found == {"asked": "worker", "heard": "signal printed", "run": "flow other"}
 
 
 def test_the_flow_of_everything() -> None:

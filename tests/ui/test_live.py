@@ -15,6 +15,7 @@ from redis_mob.connection.calls.client import Client
 from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.events import NewMobEvent
 from redis_mob.models.flow_events import FlowFailed, StepSkipped
 from redis_mob.operations.fleet_admin import FleetAdmin
@@ -22,7 +23,7 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy
 from redis_mob.testing.waiting import LONG, until
 from redis_mob.ui.app import ui_app
-from redis_mob.ui.feed import log_reader, pace, tabs
+from redis_mob.ui.feed import log_reader, pace, run_watch, tabs
 from redis_mob.ui.feed.hub import Hub
 from redis_mob.ui.feed.pace import COMMANDS_PER_SECOND
 from redis_mob.ui.feed.tabs import Tab
@@ -325,6 +326,33 @@ async def test_what_handlers_tell_comes_to_the_tabs_of_its_run(storage: MobStora
         async with tab(url, f"?run={run_id}") as later:
             known = await later.until("progress")
             assert [entry["value"] for entry in known["entries"] if entry["kind"] == "chunk"] == ["one", "two"]
+
+
+async def test_new_tabs_share_the_newest_of_what_handlers_have_told(
+    storage: MobStorage, app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """See contract: ui-11."""
+    monkeypatch.setattr(run_watch, "MOST_PROGRESS_BYTES", 100_000)
+
+    async def streams(ctx: StepContext) -> None:
+        for number in range(20):
+            await ctx.stream(f"{number}" + "x" * 15_000)
+
+    fleet = Fleet(storage, mob({"a": step()}))
+    run_id = await fleet.start(FLOW)
+    async with at_work(storage, {"worker": streams}):
+        await fleet.wait(run_id)
+    hub: Hub = app.state.hub
+    async with served(app) as url, tab(url, f"?run={run_id}") as listening:
+        await listening.until("progress", lambda page: "19x" in str(page["entries"]))
+        (one, two) = (
+            message for _ in range(2) for message in hub.watch(run_id).known() if b"event: progress" in message
+        )
+        assert one is two
+        assert 50_000 < len(one) < 110_000
+        async with tab(url, f"?run={run_id}") as later:
+            entries = (await later.until("progress"))["entries"]
+            assert "19x" in str(entries)
 
 
 async def test_a_stream_ends_with_its_session(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> None:

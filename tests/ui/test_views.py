@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.events import NewMobEvent, OperatorActionRecorded
+from redis_mob.models.flow_spec import RetrySpec
 from redis_mob.models.message import BlobImageBlock, TextBlock
 from redis_mob.operations.audit import OperatorAction, record
 from redis_mob.operations.fleet_admin import FleetAdmin
@@ -26,7 +28,15 @@ from tests.operations.scenes import CHAIN, ROUNDS, count_rounds, failed_chain
 from tests.ui.served import OPERATE_TOKEN, READ_TOKEN, WITH_TOKENS, logged_in
 
 SPOKEN = mob({"a": step(message="say {{ params.word }}")})
+EACH = mob({"a": step(for_each="params.items", retry=RetrySpec(attempts=2, first=0.01))})
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e\u2066\x00\u2028'\"`${x}"
+
+
+def _second_try(ctx: StepContext) -> Any:
+    """Gives its item, in the second attempt."""
+    if ctx.attempt == 1:
+        raise ValueError("not yet")
+    return ctx.item
 
 
 @pytest.fixture
@@ -80,6 +90,26 @@ async def test_a_step_in_a_loop_is_told_by_frame(page: httpx.AsyncClient, storag
     assert (latest["frame_id"], json.loads(latest["output"]["text"])) == (latest["frames"][2], {"worker-1": 3})
     first = await got(page, f"/api/runs/{run.run_id}/steps/polish?frame={latest['frames'][0]}")
     assert json.loads(first["output"]["text"]) == {"worker-1": 1}
+
+
+async def test_items_that_are_over_are_told_as_members(page: httpx.AsyncClient, storage: MobStorage) -> None:
+    """See contract: ui-16."""
+    run = await run_flow(storage, EACH, _second_try, params={"items": ["x", "y", "z"]})
+    told = await got(page, f"/api/runs/{run.run_id}/steps/a")
+    assert (told["members_in_all"], told["items"]["completed"]) == (3, 3)
+    assert [(one["member"], len(one["attempts"])) for one in told["members"]] == [
+        ("worker-1#0", 2),
+        ("worker-1#1", 2),
+        ("worker-1#2", 2),
+    ]
+    assert all(one["ended_at"] and one["seconds"] is not None for one in told["members"])
+    second = await got(page, f"/api/runs/{run.run_id}/steps/a?member=worker-1%231")
+    assert [one["output"]["text"] for one in second["members"]] == ["y"]
+    assert (await page.get(f"/api/runs/{run.run_id}/output/a?member=worker-1%231")).text == "y"
+    [node] = (await got(page, f"/api/runs/{run.run_id}"))["nodes"]
+    assert [len(one["attempts"]) for one in node["members"]] == [2, 2, 2]
+    [plain] = (await got(page, f"/api/runs/{run.run_id}?attempts=no"))["nodes"]
+    assert plain["members"] == []
 
 
 async def test_hostile_texts_come_as_they_are_and_only_as_json(page: httpx.AsyncClient, storage: MobStorage) -> None:

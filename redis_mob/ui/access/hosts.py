@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from starlette.requests import HTTPConnection
 
@@ -56,8 +57,8 @@ def _known(settings: UiSettings) -> frozenset[str] | None:
 def _name(place: str) -> str:
     """The name in HOST or HOST:PORT, in lower case."""
     name = place.strip().lower()
-    if name.startswith("["):
-        name = name[1:].partition("]")[0]
+    if (bracketed := re.fullmatch(r"\[([^\]]*)\](:[0-9]*)?", name)) is not None:
+        name = bracketed[1]
     elif name.count(":") == 1:
         name = name.partition(":")[0]
     try:

@@ -56,8 +56,10 @@ async def login(request: Request) -> Response:
     if not gate.settings.tokens:
         raise ValidationError("this page has no tokens: there is nothing to log in with")
     address = request.client.host if request.client else ""
+    sent = await body(request, Login)
+    # behind the body, so that many which are sent at the same time are counted one after the other
     gate.rate.check(address)
-    user = user_of((await body(request, Login)).token, gate.settings.tokens)
+    user = user_of(sent.token, gate.settings.tokens)
     if user is None:
         gate.rate.failed(address)
         _log.warning("login refused: wrong token, from %s", shown(address))

@@ -61,4 +61,7 @@ def _network(address: str) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address[:100]
-    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    plain = found.ipv4_mapped
+    return str(ipaddress.ip_network((int(found), 64), strict=False)) if plain is None else str(plain)

@@ -81,6 +81,10 @@ class Hub:
         """The tabs that are open."""
         return self._tabs
 
+    def watch(self, run_id: str) -> RunWatch:
+        """The watch of a run that a tab shows."""
+        return self._watches[run_id]
+
     def has_seen(self, run_id: str) -> bool:
         """Whether the log has told of a run lately."""
         return self._reader.window.has_seen(run_id)

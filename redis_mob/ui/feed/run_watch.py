@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from pydantic_core import to_json
+
 from redis_mob.errors import NotFoundError, RedisMobError
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.limit_waits import loads_of
@@ -36,6 +38,9 @@ _PAUSE_BY_COST = 5
 MOST_PROGRESS = 500
 """Entries of progress that a new tab gets, the newest ones."""
 
+MOST_PROGRESS_BYTES = 500_000
+"""Bytes of those, as JSON: chunks may be long, and a tab that reads nothing has them waiting."""
+
 _PAGE = 200
 _COST, _FULL_COST = 1, 5
 _AT_ONCE = 500
@@ -58,6 +63,8 @@ class RunWatch:
         self._states: States = {}
         self._head: dict[str, Any] = {}
         self._progress: deque[StoredProgress] = deque(maxlen=MOST_PROGRESS)
+        self._progress_told: bytes | None = None
+        """What new tabs are told of that, one text for all of them; None if it is to be made anew."""
         self._heard = asyncio.Event()
         self._definitions: Definitions | None = None
         self._cursor = 0
@@ -88,8 +95,19 @@ class RunWatch:
         if self._head:
             told.append(message("run", {**self._head, "states": self._states}))
         if self._progress:
-            told.append(message("progress", {"run_id": self.run_id, "entries": list(self._progress)}))
+            told.append(self._newest_progress())
         return told
+
+    def _newest_progress(self) -> bytes:
+        if self._progress_told is None:
+            entries: deque[StoredProgress] = deque()
+            room = MOST_PROGRESS_BYTES
+            for entry in reversed(self._progress):
+                if (room := room - len(to_json(entry))) < 0:
+                    break
+                entries.appendleft(entry)
+            self._progress_told = message("progress", {"run_id": self.run_id, "entries": list(entries)})
+        return self._progress_told
 
     async def _follow(self, storage: MobStorage) -> None:
         while True:
@@ -166,6 +184,7 @@ class RunWatch:
                 return after
             after = page.entries[-1].offset
             self._progress.extend(page.entries)
+            self._progress_told = None
             self._tell(message("progress", {"run_id": self.run_id, "entries": page.entries}))
             await asyncio.sleep(LEAST_PAUSE)
 

@@ -88,9 +88,18 @@ function Header({ session, place, signOut }) {
   </header>`;
 }
 
+const NAMES = new Map([
+  [undefined, "Overview"],
+  ["runs", "Runs"],
+  ["inbox", "Inbox"],
+  ["config", "Config"],
+  ["profiles", "Profiles"],
+  ["help", "Help"],
+]);
+
 function titleOf({ parts }) {
   const [where, id] = parts;
-  const name = { undefined: "Overview", runs: "Runs", inbox: "Inbox", config: "Config", profiles: "Profiles", help: "Help" }[where] ?? "Nothing here";
+  const name = NAMES.get(where) ?? "Nothing here";
   return `${where === "runs" && id ? `Run ${clean(id).slice(0, 8)}` : name} \u00b7 redis_mob`;
 }
 

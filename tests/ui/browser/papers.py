@@ -101,6 +101,7 @@ def papers() -> MobDefinition:
             "last": _one("quick", "held"),
         },
         release={"build": _one("quick"), "wait": wait("build", signal="released", schema=json.dumps(_RELEASED))},
+        items={"quote": step(role="quick", for_each="params.papers"), "last": _one("quick", "quote")},
         large={"pour": _one("pourer", timeout_ms=60_000)},
         failing={"draw": _one("quick"), "judge": _one("judge", "draw"), "frame": _one("quick", "judge")},
         hostile={

@@ -69,7 +69,11 @@ async def test_an_ask_is_approved_with_another_value(open_page: OpenPage, served
     await card.get_by_role("button", name="Edit the value").click()
     await card.get_by_label("title").fill("Mobs that agree")
     await card.get_by_label("Message (optional)").fill("shorter")
-    await card.get_by_role("button", name="Approve this value").click()
+    await card.get_by_role("button", name="Approve this value…").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_role("region", name="Approved value")).to_contain_text("Mobs that agree")
+    assert (await served.call(served.admin.describe(run_id))).status == "running"
+    await dialog.get_by_role("button", name="Approve").click()
     await expect(card).to_have_count(0)
     run = await served.call(served.fleet.wait(run_id))
     assert run.root_step_outputs["approve"]["as"]["title"] == "Mobs that agree"
@@ -102,7 +106,9 @@ async def test_an_edit_that_comes_second_shows_both_versions(
     await expect(conflict.get_by_role("region", name="Theirs", exact=True)).to_contain_text("theirs")
     await expect(conflict.get_by_role("region", name="Yours", exact=True)).to_contain_text("mine")
     await conflict.get_by_role("button", name="Write mine over it").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Write").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.locator(".removed").first).to_contain_text("theirs")  # which is what is replaced
+    await dialog.get_by_role("button", name="Write").click()
     await expect(page.get_by_role("region", name="Value", exact=True)).to_contain_text("mine")
     await page.get_by_role("button", name="revision 3").click()
     await expect(page.locator(".diff .removed").first).to_contain_text("theirs")
@@ -118,7 +124,13 @@ async def test_the_slider_shows_the_graph_as_it_was(open_page: OpenPage, scene: 
     await slider.focus()
     await page.keyboard.press("Home")
     await expect(judge).to_contain_text("waiting")
+    await expect(judge.locator(".figure").last).to_have_text("–")  # it has taken no time yet
     await expect(page.get_by_role("heading", name="Steps as they were")).to_be_visible()
+    await page.get_by_role("link", name="Timeline").click()
+    await expect(page.locator(".run-status")).to_have_text("failed")  # the slider moves the graph alone
+    await page.get_by_role("link", name="Graph").click()
+    await expect(page.locator(".run-status")).to_have_text("running")
+    await slider.focus()
     await page.keyboard.press("End")
     await page.get_by_role("button", name="Now", exact=True).click()
     await expect(judge).to_contain_text("failed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Request, expect
 
-from tests.ui.browser.conftest import OpenPage
+from tests.ui.browser.conftest import OpenPage, Watched
 from tests.ui.browser.hostile import HOSTILE
 from tests.ui.browser.papers import EACH
 from tests.ui.browser.places import settled
@@ -50,6 +50,16 @@ async def test_fifty_hostile_outputs_are_only_read(open_page: OpenPage, served: 
     assert await page.locator("#app").locator(foreign).count() == 0
     assert elsewhere == []
     # `open_page` fails the test if `executed` was called, a dialog was opened, or the policy had to stop something
+
+
+async def test_places_that_are_none_say_so_and_the_page_goes_on(open_page: OpenPage, watched: Watched) -> None:
+    """See contract: ui-42."""
+    watched.is_server_away = True  # a browser says of each answer with status 400 that it could not be loaded
+    page = await open_page("#/constructor")
+    await expect(page).to_have_title("Nothing here · redis_mob")
+    await page.evaluate("location.hash = '#/runs/%3Cimg%20src%3Dx%20onerror%3Dexecuted()%3E'")
+    await expect(page.get_by_text("a UUID is needed")).to_be_visible()
+    await settled(page)  # the stream is there all the same
 
 
 async def test_ten_megabytes_are_cut_and_can_be_downloaded(open_page: OpenPage, served: ServedPage) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from importlib.resources import files
 
 import pytest
+from playwright.async_api import expect
 
 from tests.ui.browser.conftest import OpenPage
 from tests.ui.browser.places import PLACES, dev_tools, settled
 from tests.ui.browser.scene import Scene
+from tests.ui.browser.served_page import ServedPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 """All browser tests of a process share a browser, which lives in the session's loop."""
@@ -59,3 +61,15 @@ async def test_each_place_fits_and_axe_finds_nothing_serious(open_page: OpenPage
             if one["impact"] in ("serious", "critical")
         ]
         assert bad == [], scheme
+
+
+async def test_items_stand_in_the_timeline_and_at_their_step(open_page: OpenPage, served: ServedPage) -> None:
+    """See contract: ui-16."""
+    run_id = await served.started("items", {"papers": ["one", "two", "three"]})
+    page = await open_page(f"#/runs/{run_id}/timeline")
+    await expect(page.locator(".gantt-row", has_text="quote")).to_have_count(3)
+    await page.goto(page.url.replace("/timeline", "?step=quote"))
+    await expect(page.get_by_role("list", name="Steps").locator(".row", has_text="quote")).to_contain_text("3 of 3")
+    panel = page.get_by_role("complementary", name="Step quote")
+    await expect(panel).to_contain_text("3 of 3 items completed.")
+    await expect(panel.locator(".member")).to_have_count(3)

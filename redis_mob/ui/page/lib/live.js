@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "../vendor/htm-preact.js";
 const TYPES = ["hello", "overview", "runs", "events", "run", "progress", "gone", "trouble", "resync"];
 const HIDDEN_MS = 5000;
 const SILENT_MS = 35000;
+const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 const listeners = new Map(TYPES.map((type) => [type, new Set()]));
 const standListeners = new Set();
@@ -72,7 +73,7 @@ function close() {
 function open() {
   close();
   const query = new URLSearchParams();
-  if (run) query.set("run", run);
+  if (RUN_ID.test(run)) query.set("run", run); // what is no id would be refused, again and again
   if (lastId) query.set("after", lastId);
   source = new EventSource(`api/live${query.size ? `?${query}` : ""}`);
   lastHeard = performance.now();

@@ -7,6 +7,11 @@ const LARGEST = 2;
 const READABLE = 0.42;
 const PADDING = 24;
 const MOST_FAR_EDGES = 4000;
+/** A step that waits looks other once it has begun: it waits for people, a signal or its next attempt. */
+function shown(state) {
+  return state?.state === "waiting" && Object.keys(state.members ?? {}).length ? "pending" : (state?.state ?? "waiting");
+}
+
 const FONT = "system-ui, sans-serif";
 
 /** Which things are near a place: each is in the tiles that its rectangle touches. */
@@ -253,7 +258,7 @@ export class Drawing {
     context.textBaseline = "alphabetic";
     for (const node of nodes) {
       const state = states.get(node.id);
-      const name = state?.state ?? "waiting";
+      const name = shown(state);
       const color = colors[name] ?? colors.waiting;
       if (isFar) {
         context.fillStyle = color;
@@ -297,9 +302,12 @@ export class Drawing {
 
   detail(node, state) {
     if (node.h < 36) return "";
-    const parts = node.role ? [node.role] : [];
-    if (node.quorum) {
-      const done = state?.completed;
+    const parts = node.detail ? [node.detail] : [];
+    const done = state?.items?.completed ?? state?.completed;
+    if (node.does === "items") {
+      if (state?.items) parts.push(`${done} of ${state.items.items}`);
+      else if (done) parts.push(`${done} done`);
+    } else if (node.quorum) {
       parts.push(`${node.quorum.n} of ${node.quorum.m}${done ? `, ${done} done` : ""}`);
     }
     return parts.join(" \u00b7 ");

@@ -38,7 +38,7 @@ export function Events({ runId, events, isLoading }) {
     <span class="figure muted cursor">${event.cursor}</span>
     <${Moment} at=${event.at} fraction=${true} />
     <span class="event-name"><${StateIcon} state=${stateOfEvent(event.type)} /><${Text} of=${event.type.replaceAll("_", " ")} /></span>
-    <span class="event-what">${event.step_id && html`<${Text} of=${event.step_id} className="name" />`} ${event.member && html`<${Text} of=${event.member} className="muted" />`}</span>
+    <span class="event-what">${event.action && html`<${Text} of=${event.action.action.replaceAll("_", " ")} /> <span class="muted">by <${Text} of=${event.action.user} /></span>`}${event.step_id && html`<${Text} of=${event.step_id} className="name" />`} ${event.member && html`<${Text} of=${event.member} className="muted" />`}</span>
   </button>`;
   return html`<div class=${chosen < 0 ? "" : "split"}>
     <${VirtualList} items=${events} height=${36} label="Events" keyOf=${(event) => event.cursor} row=${row} focus=${chosen} />

@@ -24,7 +24,7 @@ function standOf(node) {
   if (node.kind === "loop") return { state: node.state };
   const members = Object.fromEntries((node.members ?? []).map((one) => [one.member, one.state]));
   const done = (node.members ?? []).filter((one) => one.state === "completed").length;
-  return { state: node.state, since: node.ended_at ?? node.began_at, members, completed: done };
+  return { state: node.state, since: node.ended_at ?? node.began_at, members, completed: done, items: node.items };
 }
 
 /** The run, with what was heard of it since it was read. */

@@ -36,6 +36,7 @@ function Conflict({ mine, theirs, take, overwrite, close }) {
 function Editor({ url, stored, done, cancel }) {
   const [value, setValue] = useState(stored.value);
   const [revision, setRevision] = useState(stored.revision);
+  const [written, setWritten] = useState(stored.value); // what it replaces
   const [conflict, setConflict] = useState(null);
   const [isSaving, setSaving] = useState(false);
   const save = async (key) => {
@@ -52,6 +53,7 @@ function Editor({ url, stored, done, cancel }) {
   };
   const overwrite = () => {
     setRevision(conflict.revision);
+    setWritten(conflict.value);
     setConflict(null);
     setSaving(true);
   };
@@ -59,7 +61,7 @@ function Editor({ url, stored, done, cancel }) {
     ${conflict
       ? html`<${Conflict} mine=${value} theirs=${conflict} take=${done} overwrite=${overwrite} close=${() => setConflict(null)} />`
       : html`<div class="buttons"><button type="button" onClick=${cancel}>Back</button><button type="button" class="primary" disabled=${value === undefined} onClick=${() => setSaving(true)}>Write${"\u2026"}</button></div>`}
-    ${isSaving && html`<${Dialog} title="Write this?" verb="Write" act=${save} close=${() => setSaving(false)}><${Diff} before=${stored.value} after=${value} label="What changes" /></${Dialog}>`}`;
+    ${isSaving && html`<${Dialog} title="Write this?" verb="Write" act=${save} close=${() => setSaving(false)}><${Diff} before=${written} after=${value} label="What changes" /></${Dialog}>`}`;
 }
 
 function History({ history }) {
@@ -140,7 +142,7 @@ export function Documents({ kind, parts, canOperate }) {
       <nav class="panel list" aria-label=${title}>${rows.length === 0
         ? html`<${Empty}>There is none.</${Empty}>`
         : html`<ul class="plain">${rows.map((row, index) => html`<li key=${row.join("/")}><a href=${href([kind, ...row])} aria-current=${index === chosen ? "page" : undefined}>${row.length > 1 && html`<span class="muted"><${Text} of=${row[0]} /></span> `}<${Text} of=${row.at(-1)} /></a></li>`)}</ul>`}</nav>
-      <div>${parts.length === names.length ? html`<${Document} key=${`${kind}/${here}`} kind=${kind} names=${parts} canOperate=${canOperate} changed=${reload} />` : html`<${Empty}>Choose one to see what it says, and what it said before.</${Empty}>`}</div>
+      <div>${parts.length === names.length ? html`<${Document} key=${`${kind}/${here}`} kind=${kind} names=${parts} canOperate=${canOperate} changed=${reload} />` : html`<${Empty}>${rows.length ? "Choose one to see what it says, and what it said before." : canOperate ? `No ${KINDS[kind].one} was written yet: \u201cNew\u2026\u201d writes one.` : `No ${KINDS[kind].one} was written yet.`}</${Empty}>`}</div>
     </div>`}
     ${isNew && html`<${New} kind=${kind} close=${() => setNew(false)} changed=${reload} />`}`;
 }

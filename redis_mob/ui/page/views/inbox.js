@@ -1,10 +1,11 @@
 // What handlers ask people: approve it as it is, approve another value, or deny it.
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
-import { send, useKey, useLoad } from "../lib/api.js";
+import { send, useLoad } from "../lib/api.js";
 import { useCalm, useLive } from "../lib/live.js";
 import { useKeys } from "../lib/keys.js";
 import { href } from "../lib/router.js";
-import { Block, Moment, Text, clean } from "../lib/text.js";
+import { Block, Moment, Text, clean, short } from "../lib/text.js";
+import { Dialog } from "../parts/dialog.js";
 import { Empty, Problem, Skeleton, notice } from "../parts/notices.js";
 import { SchemaForm } from "../parts/schema_form.js";
 
@@ -13,20 +14,14 @@ function Card({ one, reload, canOperate, isChosen }) {
   const [value, setValue] = useState(ask.payload);
   const [isEditing, setEditing] = useState(false);
   const [message, setMessage] = useState("");
-  const [state, setState] = useState({ busy: false, error: null });
-  const key = useKey();
-  const answer = (approved) => async () => {
-    setState({ busy: true, error: null });
+  const [asking, setAsking] = useState(null);
+  const answer = (approved) => async (key) => {
     const body = { run_id: one.run_id, ask_id: ask.id, approved };
     if (approved && isEditing) body.value = value;
     if (message) body.message = message;
-    try {
-      await key.once((own) => send("POST", "api/asks/answer", body, own));
-      notice(approved ? "Approved; the run goes on." : "Denied; the run goes on.");
-      reload();
-    } catch (error) {
-      setState({ busy: false, error });
-    }
+    await send("POST", "api/asks/answer", body, key);
+    notice(approved ? "Approved; the run goes on." : "Denied; the run goes on.");
+    reload();
   };
   const messageId = `message-${ask.id}`;
   return html`<article class=${`panel ask ${isChosen ? "selected" : ""}`} aria-label=${`${clean(ask.kind)} of ${clean(one.step_id)}`}>
@@ -35,12 +30,13 @@ function Card({ one, reload, canOperate, isChosen }) {
     ${isEditing ? html`<${SchemaForm} schema=${ask.value_schema ?? null} value=${value} change=${setValue} label="Value" />` : html`<${Block} value=${ask.payload} label="What is asked" />`}
     ${canOperate &&
     html`<div class="field"><label for=${messageId}>Message (optional)</label><input id=${messageId} value=${message} maxlength="10000" onInput=${(event) => setMessage(event.currentTarget.value)} /></div>
-      ${state.error && html`<${Problem} error=${state.error} />`}
       <div class="buttons">
         <button type="button" class="link" onClick=${() => setEditing(!isEditing)}>${isEditing ? "As it was asked" : "Edit the value"}</button>
-        <button type="button" class="danger" disabled=${state.busy} onClick=${answer(false)}>Deny</button>
-        <button type="button" class="primary" disabled=${state.busy || value === undefined} onClick=${answer(true)}>${isEditing ? "Approve this value" : "Approve"}</button>
+        <button type="button" class="danger" onClick=${() => setAsking("deny")}>Deny${"\u2026"}</button>
+        <button type="button" class="primary" disabled=${value === undefined} onClick=${() => setAsking("approve")}>${isEditing ? "Approve this value" : "Approve"}${"\u2026"}</button>
       </div>`}
+    ${asking === "approve" && html`<${Dialog} title=${`Approve: ${short(ask.kind)}?`} verb="Approve" act=${answer(true)} close=${() => setAsking(null)}><p>The handler goes on with this value.</p><${Block} value=${isEditing ? value : ask.payload} label="Approved value" /></${Dialog}>`}
+    ${asking === "deny" && html`<${Dialog} title=${`Deny: ${short(ask.kind)}?`} verb="Deny" danger=${true} act=${answer(false)} close=${() => setAsking(null)}><p>The handler goes on, and is told that this was denied.</p></${Dialog}>`}
   </article>`;
 }
 

@@ -19,7 +19,7 @@ export function Login({ done }) {
   }
   return html`<form class="panel login" onSubmit=${submit}>
     <h1>Sign in</h1>
-    <p class="muted">With a token of this page: its operator has those of <code>redis-mob ui</code>.</p>
+    <p class="muted">Ask those who run this page for a token: they are in the file of <code>redis-mob ui --token-file</code>.</p>
     <div class="field"><label for="token">Token</label>
       <input id="token" type="password" autocomplete="current-password" required value=${token} onInput=${(event) => setToken(event.currentTarget.value)} aria-describedby=${state.error ? "login-wrong" : undefined} /></div>
     ${state.error && html`<p id="login-wrong" class="problem" role="alert"><bdi>${clean(state.error.message)}</bdi></p>`}

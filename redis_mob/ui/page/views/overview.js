@@ -18,7 +18,7 @@ function Tiles({ runs, latency, perSecond, asks }) {
       </a>`,
     )}
     <div class="tile"><span class="tile-name">Steps per second</span><span class="tile-value">${rate.toFixed(rate < 10 ? 1 : 0)}</span></div>
-    <div class="tile"><span class="tile-name">Step p50 / p99</span><span class="tile-value small">${latency ? `${duration(latency.p50)} / ${duration(latency.p99)}` : "\u2013"}</span></div>
+    <div class="tile"><span class="tile-name">A step takes</span><span class="tile-value small">p50 ${duration(latency?.p50)}<br />p99 ${duration(latency?.p99)}</span></div>
     <a class="tile" href=${href(["inbox"])}><span class="tile-name">Open asks</span><span class="tile-value">${number(asks ?? 0)}</span></a>
   </div>`;
 }

@@ -117,7 +117,8 @@ export function Run({ id, tab = "graph", query, canOperate }) {
     return html`<h1>Run <bdi class="muted">${clean(id).slice(0, 8)}</bdi></h1>${view.isGone ? html`<div class="problem" role="alert"><strong>Deleted</strong><p>This run was deleted. <a href=${href(["runs"])}>All runs</a></p></div>` : html`<${Problem} error=${view.error} />`}`;
   if (!view.run && !view.picture) return html`<h1>Run <bdi class="muted">${clean(id).slice(0, 8)}</bdi></h1><${Skeleton} lines=${12} />`;
 
-  const isPast = index !== null;
+  const current = view.run && TABS.some(([name]) => name === tab) ? tab : "graph";
+  const isPast = index !== null && current === "graph";
   const states = isPast ? (at?.states ?? new Map()) : view.states;
   const status = isPast && at?.status ? at.status : view.status;
   const openStep = (step, rounds) => {
@@ -129,13 +130,12 @@ export function Run({ id, tab = "graph", query, canOperate }) {
       ${isPast && at?.error && html`<${Problem} error=${at.error} />`}
       ${view.pictureError && !view.picture ? html`<${Problem} error=${view.pictureError} />` : html`<${Graph} picture=${view.picture} states=${states} selected=${found?.id ?? null} select=${choose} />`}
       <h2>Steps ${isPast ? html`<span class="muted">as they were</span>` : ""}</h2>
-      <${Steps} places=${view.places} nodes=${view.picture?.nodes} states=${states} selected=${found?.id ?? null} select=${select} />`,
+      <${Steps} places=${view.places} nodes=${view.picture?.nodes} states=${states} selected=${found?.id ?? null} select=${select} isPast=${isPast} />`,
     timeline: () => html`<${Attempts} view=${view} open=${openStep} />`,
     events: () => (history.error && !history.events.length ? html`<${Problem} error=${history.error} />` : html`<${Events} runId=${id} events=${history.events} isLoading=${history.isLoading} />`),
-    progress: () => html`<${Progress} tellers=${tellers} />`,
+    progress: () => html`<${Progress} tellers=${tellers} view=${view} />`,
     definition: () => html`<${Definition} view=${view} />`,
   };
-  const current = view.run && Object.hasOwn(bodies, tab) ? tab : "graph";
   return html`
     <header class="run-head">
       <div class="line"><h1>${view.run ? html`<${Text} of=${view.run.flow_id} />` : "Run"}</h1>${status && html`<span class="run-status" aria-live="polite"><${StateTag} state=${view.run?.pauses?.length && !isPast && status === "running" ? "paused" : status} /></span>`}
