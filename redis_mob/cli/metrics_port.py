@@ -24,7 +24,7 @@ class BearerToken:
 
         `options` begins the names of the options, as `--metrics-`.
         """
-        self._token = checked_token(token, f"{options}token-file")
+        self._token = None if token is None else checked_token(token, f"{options}token-file")
         if token is None and not is_loopback(place.host):
             raise ValidationError(
                 f"{options}host {shown(place.host)}: others reach this address, and could read what the fleet does: "

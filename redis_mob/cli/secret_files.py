@@ -10,15 +10,15 @@ from redis_mob.errors import ValidationError, shown
 MOST_BYTES = 4096
 
 
-def secret_in(file: str | None, option: str = "--secret-file") -> str | None:
+def secret_in(file: str | None, option: str = "--secret-file", *, most: int = MOST_BYTES) -> str | None:
     """The secret in a file, or on standard input if that is `-`; None without a file. Raises ValidationError."""
     if file is None:
         return None
     try:
         if file == "-":
-            return sys.stdin.read(MOST_BYTES).strip()
+            return sys.stdin.read(most).strip()
         with Path(file).open(encoding="utf-8") as opened:
-            return opened.read(MOST_BYTES).strip()
+            return opened.read(most).strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise ValidationError(f"{option} {shown(file)}: {reason}") from None

@@ -16,6 +16,7 @@ from redis_mob.admin.namespaces import some_namespaces
 from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import say, shared_url
+from redis_mob.cli.secret_files import secret_in
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import StorageUnavailableError, ValidationError, did_you_mean, shown
 from redis_mob.storage import MobStorage
@@ -97,10 +98,11 @@ def settings_of(options: UiOptions) -> UiSettings:
             "the user"
         )
     tokens = tokens_of_environment(os.environ)
-    if options.token_file is not None:
+    text = secret_in(options.token_file, "--token-file", most=MOST_BYTES)
+    if text is not None and options.token_file is not None:
         if tokens:
             raise ValidationError("--token-file is given, and a token in the environment: give one of them")
-        tokens = tokens_in(_text_of(options.token_file), options.token_file)
+        tokens = tokens_in(text, options.token_file)
     return UiSettings(
         host=options.host,
         port=options.port,
@@ -109,15 +111,6 @@ def settings_of(options: UiOptions) -> UiSettings:
         allowed_hosts=tuple(host.lower() for host in options.allowed_hosts),
         local_user=_local_user(),
     )
-
-
-def _text_of(file: str) -> str:
-    try:
-        with Path(file).open(encoding="utf-8") as opened:
-            return opened.read(MOST_BYTES)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise ValidationError(f"--token-file {shown(file)}: {reason}") from None
 
 
 def _local_user() -> str:

@@ -12,7 +12,7 @@ from redis_mob.fleet.escalation import end_late_escalations, give_up_escalations
 from redis_mob.fleet.item_dispatch import begin_more
 from redis_mob.fleet.run_end import abort, cancel, tell_end
 from redis_mob.fleet.topology import is_forbidden
-from redis_mob.fleet.transition_builder import SYSTEM_MEMBER, TransitionBuilder, exhausted_text
+from redis_mob.fleet.transition_builder import LOOP_SKIPPED, SYSTEM_MEMBER, TransitionBuilder, exhausted_text
 from redis_mob.fleet.waits import end_a_wait
 from redis_mob.kernel.actions import (
     AbortRun,
@@ -155,4 +155,4 @@ def _record_projection(builder: TransitionBuilder, step: ProjectStep) -> None:
     elif step.status is FlowStepStatus.SKIPPED:
         # A step without a node of its own is within a loop that was skipped: no frame has told that it was skipped.
         builder.row(step.step_id, SYSTEM_MEMBER, StepRunStatus.SKIPPED)
-        builder.tell(StepSkipped(run_id=run_id, step_id=step.step_id, reason="the loop around it was skipped"))
+        builder.tell(StepSkipped(run_id=run_id, step_id=step.step_id, reason=LOOP_SKIPPED))

@@ -67,13 +67,7 @@ class Children:
         self._started.add(child_id)
 
     async def _start(self, view: RunView, definition: MobDefinition, key: ExecutionKey, execution: Execution) -> None:
-        run, launch, parent, at = child_run(view, definition, key, execution)
-        # False: another worker was faster, or the parent waits for it no more
-        start = start_of_child(run, launch, view, execution)
-        launch = traced(start, launch)
-        starting = self._store.start_child(run, launch, definition, parent=parent, execution=execution, at=at)
-        await told(start, starting)
-        self._started.add(run.run_id)
+        self._started.add(await _start_child(self._store, view, definition, key, execution))
 
     async def before(self, transition: Transition, definition: MobDefinition) -> None:
         """Do what comes before a transition: cancel the children that it leaves."""
@@ -100,12 +94,22 @@ async def end_left(store: ExecutionStore, transition: Transition, definition: Mo
             await end(execution.child.run_id)
         except NotFoundError:
             # It is not started yet, and the worker that is to do so may be slow: it finds it, canceled.
-            run, launch, parent, at = child_run(view, definition, key, execution)
-            await store.start_child(run, launch, definition, parent=parent, execution=execution, at=at)
+            await _start_child(store, view, definition, key, execution)
             with suppress(NotFoundError):
                 await end(execution.child.run_id)
 
     await _for_each(left_children(transition), end_one)
+
+
+async def _start_child(
+    store: ExecutionStore, view: RunView, definition: MobDefinition, key: ExecutionKey, execution: Execution
+) -> str:
+    """Start the child of an execution, unless another worker was faster, or it is waited for no more; gives its id."""
+    run, launch, parent, at = child_run(view, definition, key, execution)
+    start = start_of_child(run, launch, view, execution)
+    launch = traced(start, launch)
+    await told(start, store.start_child(run, launch, definition, parent=parent, execution=execution, at=at))
+    return run.run_id
 
 
 async def tell_parent(store: ExecutionStore, view: RunView, definition: MobDefinition) -> None:

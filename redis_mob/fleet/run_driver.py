@@ -33,6 +33,7 @@ from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Claim, Execution, ExecutionKey
 from redis_mob.models.transition import NodeKey, RunView, Transition
+from redis_mob.telemetry.attempts import Attempt
 
 SHARED = timedelta(seconds=10)
 """How long other workers are taken to be at the run after one was seen: they get their part by the schedule."""
@@ -86,8 +87,9 @@ class RunDriver:
         """Claim an execution that the worker has taken from the schedule; its slot is taken already."""
         self._claims.append(claim)
 
-    def report(self, report: Report) -> None:
-        """Take the outcome of an execution."""
+    def report(self, report: Report, traced: Attempt | None = None) -> None:
+        """Take the outcome of an execution, and what telemetry tells of its attempt, if that is on."""
+        self._traced.reported(report, traced)
         self._reports.add(report)
 
     @property
@@ -137,6 +139,7 @@ class RunDriver:
                     # An OutcomeUnknownError is a WriteFailedError too, and needs no other treatment: if the commit did
                     # happen, the next read shows it, and the decision finds nothing to do.
                     self._view = None
+                    self._traced.doubt()
                     outage.bear(error)
                     await asyncio.sleep(RETRY_SECONDS)
                 except Exception as error:  # noqa: BLE001
@@ -173,6 +176,7 @@ class RunDriver:
         is_fresh = self._view is None
         view = await self._read() if self._view is None else replace(self._view, now=services.clock.now())
         if view is None:
+            self._traced.concluded(None, reports)
             return True
         definition = await services.definitions.of(view)
         if is_fresh:
@@ -215,9 +219,13 @@ class RunDriver:
             return False
         if transition is None and looks:
             transition = give_back(view)
+        committed = True
+        if transition is not None:
+            committed = await self._committed(transition, decision.claimed, claims, definition, begun)
+        if committed:
+            self._traced.concluded(view, reports)
         if transition is None:
             return True
-        committed = await self._committed(transition, decision.claimed, claims, definition, begun)
         self._machine = decision.machine if committed else None
         self._goes_on = committed and decision.is_unfinished
         return committed

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from redis_mob.fleet.engine import Report
 from redis_mob.fleet.lease import LeaseLostError
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended
 from redis_mob.fleet.presence import Presence
@@ -23,6 +26,8 @@ class TracedAttempts:
     def __init__(self, presence: Presence) -> None:
         self._presence = presence
         self._claimed: dict[tuple[ExecutionKey, int], Attempt] = {}
+        self._ended: dict[tuple[ExecutionKey, int], Attempt] = {}
+        self._is_in_doubt = False
 
     def claim(self, view: RunView, key: ExecutionKey, execution: Execution) -> str | None:
         """An execution is about to be claimed, with its next fencing token: the context of its span, if it has one."""
@@ -59,9 +64,30 @@ class TracedAttempts:
         """What was made for an execution that is claimed now, under this token; all else was not claimed."""
         return self._claimed.pop((key, token), None)
 
+    def reported(self, report: Report, attempt: Attempt | None) -> None:
+        """An attempt has ended, with an outcome that is to be decided on."""
+        if attempt is not None:
+            self._ended[report.key, report.token] = attempt
+
+    def doubt(self) -> None:
+        """A commit may have happened: an outcome that is not expected now may have been taken by it."""
+        self._is_in_doubt = True
+
+    def concluded(self, view: RunView | None, reports: Iterable[Report]) -> None:
+        """Reports are decided on, in the run as it was before; None of one that is gone. Those of attempts that were
+        taken away are refused."""
+        for one in reports if self._ended else ():
+            attempt = self._ended.pop((one.key, one.token), None)
+            execution = None if view is None else view.executions.get(one.key)
+            lease = None if execution is None else execution.lease
+            is_held = lease is not None and lease.fencing_token == one.token
+            if attempt is not None and not is_held and not self._is_in_doubt:
+                attempt.refused()
+
     def forget(self) -> None:
-        """Drop what was made for claims that were lost."""
+        """Drop what was made for claims that were lost, and for reports that are decided on."""
         self._claimed.clear()
+        self._is_in_doubt = False
 
 
 def end_attempt(attempt: Attempt | None, how: Outcome | LeaseLostError | None) -> None:

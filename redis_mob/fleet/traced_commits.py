@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import Transition
 from redis_mob.telemetry import active, names
 from redis_mob.telemetry.labels import labels_of
+from redis_mob.telemetry.store_calls import MOST_OF_ERROR_TYPE
 
 if TYPE_CHECKING:
     from redis_mob.telemetry.instruments import Instruments
@@ -55,12 +55,8 @@ def _count(instruments: Instruments, transition: Transition, *, is_end: bool) ->
         instruments.record(names.RUN_DURATION, (before.now - before.launched_at).total_seconds(), labels)
     for key, execution in transition.executions.items():
         earlier = before.executions.get(key)
-        # what was taken over is suspect, and was no failure of its step
-        if (
-            earlier is not None
-            and execution.status in (ExecutionStatus.WAITING, ExecutionStatus.AWAITING)
-            and execution.attempt > earlier.attempt
-        ):
-            error_type = execution.error_class or "failed"
+        # What was lost with its worker was no failure of its step. The next attempt may begin in the same commit.
+        if earlier is not None and execution.attempts_of_step > earlier.attempts_of_step:
+            error_type = (execution.error_class or "failed")[:MOST_OF_ERROR_TYPE]
             labels = labels_of(run.mob_id, run.flow_id, role=execution.role, release=release, error_type=error_type)
             instruments.count(names.STEP_RETRIES, labels)

@@ -38,6 +38,9 @@ from redis_mob.models.transition import NodeKey, RecordedOutput, RunView, Transi
 MOST_REASONS = 10
 """Of how many items that failed the reason is kept, for that of their step."""
 
+LOOP_SKIPPED = "the loop around it was skipped"
+"""Why a step is skipped that was never in a frame; replays of the log know it by this."""
+
 NOT_REACHED = "what it depends on did not complete"
 """Why a step is skipped that waited for others; replays of the log know it by this."""
 

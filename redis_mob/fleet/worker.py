@@ -336,7 +336,8 @@ class Worker:
                 conversation_of(self._services.conversations, held, begun.conversation),
             )
             end_attempt(held.traced, outcome)
-            run.driver.report(Report(held.key, held.lease.fencing_token, outcome, used=held.tokens.total()))
+            report = Report(held.key, held.lease.fencing_token, outcome, used=held.tokens.total())
+            run.driver.report(report, held.traced)
         except LeaseLostError as error:
             end_attempt(held.traced, error)
             _log.info("worker %s lost %s: it was taken over or canceled", self._name, held)

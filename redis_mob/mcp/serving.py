@@ -45,7 +45,9 @@ class HttpPlace(NamedTuple):
         host = host.removeprefix("[").removesuffix("]")
         if not (colon and host and port.isdecimal() and int(port) < 2**16):
             raise ValidationError(f"--http {shown(place)}: write HOST:PORT, as in 127.0.0.1:8765")
-        if checked_token(token, "--token-file") is None and not is_loopback(host):
+        if token is not None:
+            checked_token(token, "--token-file")
+        elif not is_loopback(host):
             raise ValidationError(
                 f"--http {shown(place)}: others reach this address, and could start flows: give --token-file, or serve "
                 "127.0.0.1"

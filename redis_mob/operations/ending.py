@@ -11,6 +11,7 @@ from redis_mob.fleet.children import end_left, tell_parent
 from redis_mob.fleet.engine import advance, enter_anew
 from redis_mob.fleet.items import ItemsUnreadError
 from redis_mob.fleet.run_end import cancel as cancel_run
+from redis_mob.fleet.traced_commits import tell_committed
 from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import NewMobEvent
@@ -91,6 +92,7 @@ async def _end(storage: MobStorage, run_id: str, *, settles: bool) -> bool:
         end = partial(cancel, storage, wait=False) if settles else partial(terminate, storage)
         await end_left(storage.executions, transition, definition, end)
         if await storage.executions.commit(transition):
+            tell_committed(transition)
             await tell_parent(storage.executions, transition.after(), definition)
 
 

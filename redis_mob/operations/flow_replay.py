@@ -10,31 +10,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from heapq import heappush
-from typing import TypeAlias
 
 from redis_mob.fleet.topology import is_forbidden
-from redis_mob.fleet.transition_builder import NOT_REACHED, exhausted_text
+from redis_mob.fleet.transition_builder import LOOP_SKIPPED, NOT_REACHED, exhausted_text
 from redis_mob.kernel.frame import ENDED
 from redis_mob.kernel.seeds import body_frame_id, loop_instance_id, root_frame_id
 from redis_mob.models.definition import LimitsSpec, MobDefinition
 from redis_mob.models.flow import NodeStatus
 from redis_mob.models.flow_spec import DependsOnMode, FrameStepSpec
 from redis_mob.models.transition import NodeKey
-from redis_mob.operations.frame_replay import Frame, Loop, Plan
+from redis_mob.operations.canceled_nodes import skipped_by_cancel, told_as_skipped
+from redis_mob.operations.frame_replay import Frame, Loop, Path, Plan
 from redis_mob.operations.loop_answers import NO_ANSWERS, LoopAnswers
 
-Path: TypeAlias = tuple[str, ...]
-"""A node of a flow: the nodes of the loops around it, outermost first, and its own."""
-
 _BEGUN = ENDED | {NodeStatus.RUNNING}
-_RANK = {NodeStatus.SKIPPED: 1, NodeStatus.CANCELED: 2, NodeStatus.COMPLETED: 3, NodeStatus.FAILED: 4}
-"""Which end of a node counts for its step, of several."""
 
 
 class FlowReplay:
     """The frames and loops of a run, moved by what its events tell of steps.
 
-    `answers` are those of loops, by their ids, as far as they are known; else a loop goes on, or is over, with the
+    `answers` are those of all loops that have begun, by their ids; without them a loop goes on, or is over, with the
     first event that says so. `changed` is told each node whose status changes, `began` each body that begins.
     """
 
@@ -43,7 +38,7 @@ class FlowReplay:
         definition: MobDefinition,
         flow_id: str,
         run_id: str,
-        answers: Mapping[str, LoopAnswers],
+        answers: Mapping[str, LoopAnswers] | None,
         changed: Callable[[NodeKey, NodeStatus], None],
         began: Callable[[Loop, Frame], None],
     ) -> None:
@@ -55,7 +50,7 @@ class FlowReplay:
         self._most_nodes, self._most_bodies = limits.max_active_nodes or 0, limits.max_active_frames or 0
         self._most_depth = limits.max_frame_depth or 0
         self._plan = Plan(self.flow.root_frame)
-        self._paths = dict(_paths(self._plan, ()))
+        self._paths = dict(self._plan.paths())
         self._root: Frame | None = None
         self._loops: dict[str, Loop] = {}
         self._undecided: dict[str, Loop] = {}
@@ -110,13 +105,14 @@ class FlowReplay:
     def skip(self, step_id: str, reason: str) -> None:
         """A step is told as skipped: by its condition, or since it is not reached, which may be known already."""
         path = self._paths.get(step_id)
+        if reason == LOOP_SKIPPED:
+            return  # it is in no frame; of the loop that follows from the steps before
         if not self._untold[step_id] and path is not None and reason == NOT_REACHED:
             self._exhaust(path)
         if self._untold[step_id]:
             self._untold[step_id] -= 1
-        elif path is not None and self._find(path) is not None and (node := self.node_of(step_id)) is not None:
+        elif (node := self.node_of(step_id)) is not None:
             self.end_node(node, NodeStatus.SKIPPED)
-        # else the loop around it was skipped, which is told at the end of the run
 
     def end(self, status: NodeStatus, reason: str = "") -> list[NodeKey]:
         """The run is over, as this says; the nodes that are skipped of steps which were canceled with it."""
@@ -130,14 +126,14 @@ class FlowReplay:
         if status is not NodeStatus.CANCELED:
             self._grant()
         self._is_ending = True
-        before = self._told_as_skipped()
+        before = told_as_skipped(self.frames, self._untold)
         is_canceled = status is NodeStatus.CANCELED
         if not is_canceled and self._stuck is not None:
             frame, node_id = self.frames[self._stuck[0]], self._stuck[1]
             self._admit(frame, node_id)
             self._settle(frame, node_id, NodeStatus.FAILED)
         self._end_frame(self._root, NodeStatus.CANCELED if is_canceled else NodeStatus.FAILED)
-        return self._canceled(before) if is_canceled else []
+        return skipped_by_cancel(self.frames, before) if is_canceled else []
 
     def _new_frame(self, frame_id: str, plan: Plan, loop: Loop | None) -> Frame:
         frame = self.frames[frame_id] = Frame(frame_id, plan, loop)
@@ -176,12 +172,17 @@ class FlowReplay:
         if isinstance(node, FrameStepSpec):
             step = self.flow.steps[node.step_id]
             return not (step.has_members and is_forbidden(self._definition, step.role))
-        return not 0 < self._most_depth < _depth(frame) + 1
+        return not 0 < self._most_depth < frame.depth + 1
 
     def _next_waiting(self) -> str | None:
         outermost = sum(1 for loop in self._loops.values() if loop.depth == 1 and loop.body) if self._most_bodies else 0
         is_free = not self._most_bodies or outermost < self._most_bodies
-        return min((one for one in self._waiting if is_free or self._loops[one].depth > 1), default=None)
+        waiting = (one for one in self._waiting if is_free or self._loops[one].depth > 1)
+        return min((one for one in waiting if self._has_begun_another(self._loops[one])), default=None)
+
+    def _has_begun_another(self, loop: Loop) -> bool:
+        """Whether its next body did begin, which a cancellation may have kept it from; True if that is not known."""
+        return self._answers is None or loop.bodies < self._answers.get(loop.id, NO_ANSWERS).begun
 
     def _admit(self, frame: Frame, node_id: str) -> None:
         """A node gets its slot; members of its branch that are ready stand back (contract: kernel-17)."""
@@ -197,7 +198,7 @@ class FlowReplay:
                 self._slots.add(key)
         elif not self._is_ending:
             loop_id = loop_instance_id(frame.frame_id, node_id)
-            self._loops[loop_id] = Loop(loop_id, frame, node_id, node, _depth(frame) + 1)
+            self._loops[loop_id] = Loop(loop_id, frame, node_id, node, frame.depth + 1)
             self._waiting.add(loop_id)
 
     def _start_body(self, loop: Loop) -> Frame:
@@ -250,7 +251,7 @@ class FlowReplay:
             self._settle(loop.parent, loop.node_id, outcome)
             return
         self._undecided[loop.id] = loop
-        answers = self._answers.get(loop.id, NO_ANSWERS)
+        answers = (self._answers or {}).get(loop.id, NO_ANSWERS)
         if answers.not_met >= loop.bodies:
             self._answer(loop, is_met=False)
         elif answers.is_met:
@@ -330,10 +331,43 @@ class FlowReplay:
     def _exhaust(self, path: Path) -> None:
         """A step is not reached: the loops that it needs, and whose condition is not known, are exhausted."""
         frame = self._find(path) if self._undecided else None
-        for needed in () if frame is None else frame.plan.nodes[path[-1]].depends_on:
-            loop = None if frame is None else self._undecided.get(loop_instance_id(frame.frame_id, needed))
-            if loop is not None and loop.bodies >= loop.spec.max_iterations:
+        if frame is None:
+            return
+        node = frame.plan.nodes[path[-1]]
+        order = {loop_id: place for place, loop_id in enumerate(self._undecided)}
+        over = {one: [order[loop_id] for loop_id in self._undecided_at(frame, one)] for one in node.depends_on}
+        needed = sorted((one for one, places in over.items() if places), key=lambda one: max(over[one]))
+        if node.depends_on_mode is DependsOnMode.ALL:
+            # had the condition not held of a loop that was over before, the step would have been skipped then
+            for one in needed[:-1]:
+                self._conclude(frame, one)
+            needed = needed[-1:]
+        for one in needed:
+            self._exhaust_at(frame, one)
+
+    def _undecided_at(self, frame: Frame, node_id: str) -> Iterator[str]:
+        """The loops at a node, and within its body, whose condition is not known."""
+        loop = self._loops.get(loop_instance_id(frame.frame_id, node_id))
+        if loop is not None and loop.id in self._undecided:
+            yield loop.id
+        elif loop is not None and loop.body is not None:
+            for inner in loop.body.plan.bodies:
+                yield from self._undecided_at(loop.body, inner)
+
+    def _exhaust_at(self, frame: Frame, node_id: str) -> None:
+        """The loop at a node has failed: it is exhausted, or those in its body are, unless that failed by a step."""
+        loop = self._loops.get(loop_instance_id(frame.frame_id, node_id))
+        if loop is None:
+            return
+        if loop.id in self._undecided:
+            if loop.bodies >= loop.spec.max_iterations:
                 self._answer(loop, is_met=False)
+        elif (body := loop.body) is not None and body.outcome is not NodeStatus.COMPLETED:
+            self._conclude(body)
+        elif body is not None:
+            for inner in body.plan.bodies:
+                self._exhaust_at(body, inner)
+            self._conclude(body)
 
     def _end_frame(self, frame: Frame, ending: NodeStatus) -> None:
         """End all nodes of a frame, bodies of its loops first (contract: kernel-41, kernel-42)."""
@@ -347,48 +381,3 @@ class FlowReplay:
         while (node_id := frame.next_ready()) is not None:
             self._admit(frame, node_id)
             self._settle(frame, node_id, NodeStatus.CANCELED)
-
-    def _statuses(self) -> Iterator[tuple[NodeKey, NodeStatus]]:
-        for frame_id, frame in self.frames.items():
-            for node_id, status in frame.status.items():
-                yield (frame_id, node_id), status
-
-    def _told_as_skipped(self) -> set[NodeKey]:
-        """The nodes that are skipped by what the log tells: what it does not tell had not come to that."""
-        untold, told = self._untold.copy(), set[NodeKey]()
-        for key, status in reversed(list(self._statuses())):
-            if status is NodeStatus.SKIPPED:
-                step_id = next(self.frames[key[0]].plan.steps_of(key[1]), "")
-                if untold[step_id] > 0:
-                    untold[step_id] -= 1
-                else:
-                    told.add(key)
-        return told
-
-    def _canceled(self, before: set[NodeKey]) -> list[NodeKey]:
-        """The nodes that are skipped of steps that no other node decides (contract: kernel-39)."""
-        best: Counter[str] = Counter()
-        skipped: list[tuple[NodeKey, str]] = []
-        for key, status in self._statuses():
-            plan = self.frames[key[0]].plan
-            is_step = isinstance(plan.nodes[key[1]], FrameStepSpec)
-            counts = status is not NodeStatus.SKIPPED or key in before
-            for step_id in plan.steps_of(key[1], deep=True) if is_step or status is NodeStatus.SKIPPED else ():
-                if is_step and status is NodeStatus.SKIPPED:
-                    skipped.append((key, step_id))
-                if counts:
-                    best[step_id] = max(best[step_id], _RANK[status])
-        return [key for key, step_id in skipped if best[step_id] in (0, _RANK[NodeStatus.CANCELED])]
-
-
-def _paths(plan: Plan, above: Path) -> Iterator[tuple[str, Path]]:
-    """Where each step is: the nodes of the loops around it, and its own. Each step has one place in a flow."""
-    for node_id, node in plan.nodes.items():
-        if isinstance(node, FrameStepSpec):
-            yield node.step_id, (*above, node_id)
-        else:
-            yield from _paths(plan.bodies[node_id], (*above, node_id))
-
-
-def _depth(frame: Frame) -> int:
-    return 0 if frame.loop is None else frame.loop.depth

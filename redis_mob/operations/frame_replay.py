@@ -10,10 +10,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop
+from typing import TypeAlias
 
 from redis_mob.models.flow import NodeStatus
 from redis_mob.models.flow_spec import DependsOnMode, FrameSpec, FrameStepSpec, RepeatUntilSpec
 from redis_mob.models.order import dependency_order
+
+Path: TypeAlias = tuple[str, ...]
+"""A node of a flow: the nodes of the loops around it, outermost first, and its own."""
 
 
 class Plan:
@@ -46,6 +50,14 @@ class Plan:
             for inner in node.body.nodes:
                 yield from self.bodies[node_id].steps_of(inner, deep=True)
 
+    def paths(self, above: Path = ()) -> Iterator[tuple[str, Path]]:
+        """Where each step is: each has one place in a flow."""
+        for node_id, node in self.nodes.items():
+            if isinstance(node, FrameStepSpec):
+                yield node.step_id, (*above, node_id)
+            else:
+                yield from self.bodies[node_id].paths((*above, node_id))
+
     def rivals(self, node_id: str) -> Iterator[str]:
         """The other members of its branch."""
         branch = self.branch_of(node_id)
@@ -71,6 +83,11 @@ class Frame:
         """Members of a branch that were ready, and stood back for another one that was given its slot."""
         self.winners: set[str] = set()
         self.left = len(self.status)
+
+    @property
+    def depth(self) -> int:
+        """How many loops are around it."""
+        return 0 if self.loop is None else self.loop.depth
 
     def next_ready(self) -> str | None:
         """The first node that is ready."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import Field
 
-from redis_mob.models.base import U64, FrozenDict, Model, RunId, SortedDict, Timestamp, is_empty, is_none
+from redis_mob.models.base import U64, Model, RunId, SortedDict, Timestamp, is_empty, is_none
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow import NodeStatus
@@ -83,11 +83,12 @@ class RunMoment(Model):
 class RunPast:
     """What each event of a run changed. Events are taken in their order; any moment up to the last one can be asked.
 
-    `answers` are those of the conditions of its loops, as far as they are known (`LoopAnswers.of` each stored loop).
+    `answers` are those of the conditions of its loops: `LoopAnswers.of` each loop that is stored, of the run as it was
+    read after the events; None if they are not known.
     """
 
     def __init__(
-        self, definition: MobDefinition, run_id: str, flow_id: str, answers: Mapping[str, LoopAnswers] = FrozenDict()
+        self, definition: MobDefinition, run_id: str, flow_id: str, answers: Mapping[str, LoopAnswers] | None = None
     ) -> None:
         self._run_id, self._definition = run_id, definition
         self._replay = FlowReplay(definition, flow_id, run_id, answers, self._node_changed, self._body_began)
@@ -110,7 +111,7 @@ class RunPast:
         run_id: str,
         flow_id: str,
         events: Iterable[MobEvent],
-        answers: Mapping[str, LoopAnswers] = FrozenDict(),
+        answers: Mapping[str, LoopAnswers] | None = None,
     ) -> RunPast:
         """What all of these events changed."""
         past = cls(definition, run_id, flow_id, answers)

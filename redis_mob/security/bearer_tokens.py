@@ -1,4 +1,4 @@
-"""The token that requests to a port have to carry, and the addresses that need none."""
+"""The tokens that requests to a port have to carry, and the addresses that need none."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ SHORTEST_TOKEN = 16
 """Characters of a token: a shorter one can be guessed."""
 
 
-def checked_token(token: str | None, option: str) -> str | None:
-    """The token that an option gives, if it gives one. Raises ValidationError, which does not show it."""
-    if token is not None and (len(token) < SHORTEST_TOKEN or not token.isascii() or " " in token):
-        raise ValidationError(f"{option}: a token is {SHORTEST_TOKEN} characters or more, of ASCII without spaces")
+def checked_token(token: str, source: str) -> str:
+    """The same token, of an option, a variable or a line of a file. Raises ValidationError, which does not show it, for
+    one that can be guessed, or that no header can carry."""
+    if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
+        raise ValidationError(f"{source}: a token is {SHORTEST_TOKEN} characters or more, of ASCII without spaces")
     return token
 
 

@@ -71,8 +71,8 @@ class Attempt:
             if error_type is not None:
                 labels[names.ERROR_TYPE] = error_type
             instruments.record(names.STEP_DURATION, perf_counter() - self._began, labels)
-            if error_type == LEASE_LOST:
-                instruments.count(names.LEASE_LOST, self.labels)
+        if error_type == LEASE_LOST:
+            self.refused()
         if self.span is not None:
             from opentelemetry.context import detach
 
@@ -86,6 +86,11 @@ class Attempt:
             detach(self._in_context)
         if self._in_log is not None:
             log_context.current.reset(self._in_log)
+
+    def refused(self) -> None:
+        """It is not its worker's any more: that was known before it ended, or else its outcome was refused."""
+        if (instruments := active.instruments) is not None:
+            instruments.count(names.LEASE_LOST, self.labels)
 
 
 @contextmanager

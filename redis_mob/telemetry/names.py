@@ -137,7 +137,13 @@ STEP_RETRIES = _counter(
     ERROR_TYPE,
 )
 STEP_REDELIVERED = _counter(
-    "redis_mob.step.redelivered", "{attempt}", "Attempts taken over from a lost worker.", MOB, FLOW, ROLE, RELEASE
+    "redis_mob.step.redelivered",
+    "{attempt}",
+    "Attempts taken over from a worker that was lost, or has handed them back.",
+    MOB,
+    FLOW,
+    ROLE,
+    RELEASE,
 )
 SCHEDULE_LATENESS = _histogram(
     "redis_mob.schedule.lateness", LONG, "Time from when a schedule was due until its run was started.", MOB, FLOW
@@ -145,7 +151,13 @@ SCHEDULE_LATENESS = _histogram(
 SLOTS_AVAILABLE = _gauge("redis_mob.worker.slots.available", "{slot}", Source.WORKER, "Free slots of a worker.")
 SLOTS_USED = _gauge("redis_mob.worker.slots.used", "{slot}", Source.WORKER, "Slots of a worker in use.")
 LEASE_LOST = _counter(
-    "redis_mob.lease.lost", "{attempt}", "Attempts that were taken from their worker.", MOB, FLOW, ROLE, RELEASE
+    "redis_mob.lease.lost",
+    "{attempt}",
+    "Attempts that were taken from their worker, which noticed it, or whose outcome was refused.",
+    MOB,
+    FLOW,
+    ROLE,
+    RELEASE,
 )
 LIMIT_WAIT = _histogram(
     "redis_mob.limit.wait",
@@ -165,7 +177,7 @@ WIRE_ROUND_TRIP = _histogram(
 RECEIPTS_USED = _counter(
     "redis_mob.receipts.used",
     "{call}",
-    "Calls that were sent again, since their outcome was not known.",
+    "Calls that were sent again, and had been done before: their receipt told the outcome.",
     DB_STORED_PROCEDURE_NAME,
 )
 DB_CLIENT_OPERATION_DURATION = _histogram(

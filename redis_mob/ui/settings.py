@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import ValidationError
+from redis_mob.security.bearer_tokens import is_loopback
 from redis_mob.ui.access.proxy import TrustedProxy
 from redis_mob.ui.access.tokens import OPERATE_VARIABLE, READ_VARIABLE, KnownToken
 
@@ -41,13 +41,3 @@ class UiSettings:
             )
         if self.tokens and self.proxy:
             raise ValidationError("tokens and --proxy-header are both given: who asks is said by one of them")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

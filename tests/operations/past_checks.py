@@ -36,7 +36,7 @@ def numbered(view: RunView, kinds: Sequence[object]) -> list[MobEvent]:
 
 def newest(view: RunView, definition: MobDefinition, events: Sequence[MobEvent], *, alone: bool = False) -> RunMoment:
     """The run behind its newest event; `alone` by the log alone."""
-    answers = {} if alone else answers_of(view)
+    answers = None if alone else answers_of(view)
     past = RunPast.of(definition, view.run.run_id, view.run.flow_id, events, answers)
     return past.at(events[-1].cursor if events else 0)
 

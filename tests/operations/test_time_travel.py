@@ -22,6 +22,7 @@ from redis_mob.operations.run_description import RunDescription
 from redis_mob.operations.states import State
 from redis_mob.operations.time_travel import RunMoment, RunPast
 from tests.fleet import everything
+from tests.fleet.everything import ALWAYS
 from tests.fleet.flows import loop, mob, node, step
 from tests.fleet.interleaving import Handler, Interleaving, Move, moody
 from tests.fleet.simulation import Simulation
@@ -192,3 +193,78 @@ def test_what_was_taken_already_and_what_is_of_another_run_changes_nothing() -> 
     for event in (*log, of_another):
         past.take(event)
     assert past.at(100) == before and past.cursors == [one.cursor for one in log]
+
+
+def alone(sim: Simulation) -> RunMoment:
+    """The run behind its newest event, by the log alone."""
+    view = sim.store.view
+    return newest(view, sim.definition, numbered(view, sim.store.events), alone=True)
+
+
+def test_a_body_that_a_cancellation_kept_from_beginning_has_not_begun() -> None:
+    """The next body could begin when the step before was over: what the log tells then is the same as if it had."""
+    steps = {"a": step(), "b": step()}
+    root = {"first": loop("first", NEVER, 2, a=node("a")), "next": loop("next", NEVER, 2, b=node("b"))}
+    sim = Simulation(mob(steps, root, limits={"max_active_frames": 1}), worker=1)
+    sim.advance()
+    sim.do("a")
+    token = sim.claim("a")
+    sim.store.request_cancel()
+    sim.settle("a", Succeeded(1), token=token)
+    sim.advance()
+    view = sim.store.view
+    assert view.run.status is MobRunStatus.CANCELED
+    flow = sim.definition.flows["flow"]
+    stored = StoredRun(view=view, step_ledger=view.run.step_ledger, flow=flow, workers=()).described()
+    moment = newest(view, sim.definition, numbered(view, sim.store.events))
+    assert differences(moment, stored) == []
+    assert dict(moment.iterations) == {f"{sim.run_id}-root/first": 2}
+
+
+def test_a_step_that_is_not_reached_tells_that_a_loop_within_the_one_it_needs_is_exhausted() -> None:
+    steps = {"a": step(), "b": step(), "other": step(policy="any")}
+    inner = loop("inner", NEVER, 1, a=node("a"))
+    root = {"outer": loop("outer", NEVER, 1, inner=inner), "b": node("b", "outer"), "other": node("other")}
+    sim = Simulation(mob(steps, root), worker=1)
+    sim.advance()
+    sim.do("a")
+    assert (sim.run.status, sim.story()[-1]) == ("running", "step_skipped b")
+    outer, b = (f"{sim.run_id}-root/{name}" for name in ("outer", "b"))
+    assert [alone(sim).nodes[name].state for name in (outer, b)] == [State.FAILED, State.SKIPPED]
+
+
+def test_a_step_that_is_skipped_by_its_condition_tells_that_the_loop_around_it_has_begun() -> None:
+    steps = {"a": step(), "b": step(condition=NEVER), "c": step(), "other": step()}
+    root = {
+        "first": loop("first", ALWAYS, 3, a=node("a")),
+        "next": loop("next", ALWAYS, 3, "first", b=node("b"), c=node("c")),
+        "other": node("other"),
+    }
+    sim = Simulation(mob(steps, root), worker=1)
+    sim.advance()
+    sim.do("a")
+    assert sim.story()[-1] == "step_skipped b"
+    first, next_one = (f"{sim.run_id}-root/{name}" for name in ("first", "next"))
+    assert [alone(sim).nodes[name].state for name in (first, next_one)] == [State.COMPLETED, State.RUNNING]
+    sim.do("c")
+    sim.do("other")
+    assert sim.run.status == "completed"
+    moment = alone(sim)
+    assert {one.state for one in moment.nodes.values()} == {State.COMPLETED, State.SKIPPED}
+
+
+def test_of_two_loops_that_a_skipped_step_needs_the_one_that_was_over_last_is_exhausted() -> None:
+    steps = {"a": step(), "b": step(), "c": step(), "other": step()}
+    root = {
+        "met": loop("met", ALWAYS, 1, a=node("a")),
+        "exhausted": loop("exhausted", NEVER, 1, b=node("b")),
+        "c": node("c", "met", "exhausted"),
+        "other": node("other"),
+    }
+    sim = Simulation(mob(steps, root), worker=1)
+    sim.advance()
+    sim.do("a")
+    sim.do("b")
+    assert sim.story()[-1] == "step_skipped c"
+    met, exhausted = (f"{sim.run_id}-root/{name}" for name in ("met", "exhausted"))
+    assert [alone(sim).nodes[name].state for name in (met, exhausted)] == [State.COMPLETED, State.FAILED]

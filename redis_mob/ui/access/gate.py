@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
+from redis_mob.security.bearer_tokens import is_the_token
 from redis_mob.ui.access.login_rate import LoginRate
 from redis_mob.ui.access.sessions import Sessions
 from redis_mob.ui.access.users import Role, User
@@ -58,7 +59,7 @@ class Gate:
 
     def check_csrf(self, connection: HTTPConnection, caller: Caller) -> None:
         """Raise CsrfError unless a change carries the token of its session."""
-        if not hmac.compare_digest(connection.headers.get(CSRF_HEADER, "").encode(), caller.csrf.encode()):
+        if not is_the_token(connection.headers.get(CSRF_HEADER, ""), caller.csrf):
             raise CsrfError(f"the header {CSRF_HEADER} is not the token of this session: read /api/session again")
 
     def is_secure(self, connection: HTTPConnection) -> bool:

@@ -8,8 +8,9 @@ import re
 from starlette.requests import HTTPConnection
 
 from redis_mob.errors import shown
+from redis_mob.security.bearer_tokens import is_loopback
 from redis_mob.ui.refusals import ForbiddenError
-from redis_mob.ui.settings import UiSettings, is_loopback
+from redis_mob.ui.settings import UiSettings
 
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")

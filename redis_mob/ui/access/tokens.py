@@ -8,13 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from redis_mob.errors import ValidationError, shown
+from redis_mob.security.bearer_tokens import checked_token
 from redis_mob.ui.access.users import Role, User
 
 READ_VARIABLE = "REDIS_MOB_UI_READ_TOKEN"
 OPERATE_VARIABLE = "REDIS_MOB_UI_OPERATE_TOKEN"
-
-SHORTEST_TOKEN = 16
-"""Characters of a token: a shorter one can be guessed."""
 
 LONGEST_NAME = 100
 """Characters of the name of a user."""
@@ -32,9 +30,7 @@ class KnownToken:
 
 def token_of(user: User, token: str, source: str) -> KnownToken:
     """A token as it is kept. Raises ValidationError, which does not show it, for one that can be guessed."""
-    if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
-        raise ValidationError(f"{source}: a token is {SHORTEST_TOKEN} characters or more, of ASCII without spaces")
-    return KnownToken(user, _digest(token))
+    return KnownToken(user, _digest(checked_token(token, source)))
 
 
 def tokens_in(text: str, source: str) -> tuple[KnownToken, ...]:
