@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from redis_mob.errors import Portable, shown
-from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.kernel.paths import MISSING, resolve
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, ItemProgress, RunLaunch
 from redis_mob.models.flow_spec import CollectAny, FlowStepSpec
 from redis_mob.models.order import natural_key
 from redis_mob.models.transition import NodeKey
+
+if TYPE_CHECKING:  # what reads runs imports this, and nothing that decides
+    from redis_mob.fleet.transition_builder import TransitionBuilder
 
 MOST_ITEMS = 10_000
 """How many items a step may have."""
