@@ -17,7 +17,7 @@ from redis_mob.operations.audit import OperatorAction, record
 from redis_mob.operations.forking import UNCHANGED
 from redis_mob.operations.run_events import checked_run_id
 from redis_mob.ui.answers import body, reply
-from redis_mob.ui.context import Desk, User, desk, operator
+from redis_mob.ui.context import PageServices, User, operator, services
 from redis_mob.ui.receipts import Receipts, Told
 
 KEY = re.compile(r"[A-Za-z0-9_-]{8,128}")
@@ -104,7 +104,7 @@ async def done_once(
 
     `mob_id` finds the mob that it concerns, and raises if there is nothing to act on: then no event is written.
     """
-    storage = desk(request).storage
+    storage = services(request).storage
 
     async def told_and_done() -> Any:
         await record(storage, await mob_id(), did)
@@ -115,9 +115,9 @@ async def done_once(
 
 
 async def _on_run(
-    request: Request, action: str, model: type[M], act: Callable[[Desk, str, M, str], Awaitable[Any]]
+    request: Request, action: str, model: type[M], act: Callable[[PageServices, str, M, str], Awaitable[Any]]
 ) -> Response:
-    user, place, key = operator(request), desk(request), key_of(request)
+    user, place, key = operator(request), services(request), key_of(request)
     run_id = checked_run_id(request.path_params["run_id"])
     sent = await body(request, model)
     did = OperatorAction(
@@ -138,7 +138,7 @@ async def _on_run(
     )
 
 
-async def _mob_of(place: Desk, run_id: str) -> str:
+async def _mob_of(place: PageServices, run_id: str) -> str:
     summary = await place.storage.operations.summary(run_id)
     if summary is None:
         raise NotFoundError.of_run(run_id, place.storage.namespace)
@@ -146,35 +146,35 @@ async def _mob_of(place: Desk, run_id: str) -> str:
 
 
 async def _cancel(request: Request) -> Response:
-    async def act(place: Desk, run_id: str, _sent: Sent, _key: str) -> Any:
+    async def act(place: PageServices, run_id: str, _sent: Sent, _key: str) -> Any:
         return {"done": await place.admin.cancel(run_id)}
 
     return await _on_run(request, "cancel", Sent, act)
 
 
 async def _terminate(request: Request) -> Response:
-    async def act(place: Desk, run_id: str, _sent: Sent, _key: str) -> Any:
+    async def act(place: PageServices, run_id: str, _sent: Sent, _key: str) -> Any:
         return {"done": await place.admin.terminate(run_id)}
 
     return await _on_run(request, "terminate", Sent, act)
 
 
 async def _pause(request: Request) -> Response:
-    async def act(place: Desk, run_id: str, sent: Sent, _key: str) -> Any:
+    async def act(place: PageServices, run_id: str, sent: Sent, _key: str) -> Any:
         return {"change": await place.admin.pause(run_id, sent.reason)}
 
     return await _on_run(request, "pause", Sent, act)
 
 
 async def _resume(request: Request) -> Response:
-    async def act(place: Desk, run_id: str, _sent: Sent, _key: str) -> Any:
+    async def act(place: PageServices, run_id: str, _sent: Sent, _key: str) -> Any:
         return {"change": await place.admin.resume(run_id)}
 
     return await _on_run(request, "resume", Sent, act)
 
 
 async def _delete(request: Request) -> Response:
-    async def act(place: Desk, run_id: str, sent: Deletion, _key: str) -> Any:
+    async def act(place: PageServices, run_id: str, sent: Deletion, _key: str) -> Any:
         await place.admin.delete(run_id, cancel=sent.cancel)
         return {"done": True}
 
@@ -182,7 +182,7 @@ async def _delete(request: Request) -> Response:
 
 
 async def _retry(request: Request) -> Response:
-    async def act(place: Desk, run_id: str, sent: Retry, key: str) -> Any:
+    async def act(place: PageServices, run_id: str, sent: Retry, key: str) -> Any:
         # a run of a conversation is begun anew without it: its history has already what it said
         new_run = await place.admin.fork(run_id, sent.from_step, idempotency_key=key, conversation=None)
         return {"run_id": new_run}
@@ -191,7 +191,7 @@ async def _retry(request: Request) -> Response:
 
 
 async def _signal(request: Request) -> Response:
-    async def act(place: Desk, run_id: str, sent: SentSignal, key: str) -> Any:
+    async def act(place: PageServices, run_id: str, sent: SentSignal, key: str) -> Any:
         signals = Signals(place.storage.executions, place.storage.namespace)
         told = await signals.send(run_id, sent.name, sent.payload, idempotency_key=key)
         return {"number": told.number}
@@ -200,7 +200,7 @@ async def _signal(request: Request) -> Response:
 
 
 async def _answer(request: Request) -> Response:
-    user, place, key = operator(request), desk(request), key_of(request)
+    user, place, key = operator(request), services(request), key_of(request)
     sent = await body(request, GivenAnswer)
     value = sent.value if "value" in sent.model_fields_set else UNCHANGED
 
@@ -228,8 +228,10 @@ async def _resume_flow(request: Request) -> Response:
     return await _on_flow(request, "resume", lambda place, mob, flow, _sent: place.admin.resume_flow(mob, flow))
 
 
-async def _on_flow(request: Request, action: str, act: Callable[[Desk, str, str, Sent], Awaitable[bool]]) -> Response:
-    user, place, key = operator(request), desk(request), key_of(request)
+async def _on_flow(
+    request: Request, action: str, act: Callable[[PageServices, str, str, Sent], Awaitable[bool]]
+) -> Response:
+    user, place, key = operator(request), services(request), key_of(request)
     mob, flow = request.path_params["mob"], request.path_params["flow"]
     sent = await body(request, Sent)
     did = OperatorAction(action=f"flow_{action}", user=user.name, on=f"flows/{mob}/{flow}", key=key, reason=sent.reason)

@@ -1,4 +1,4 @@
-"""The application: the routes of all parts of the page, behind the guard."""
+"""The application: the routes of all parts of the page, behind the check of access."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from starlette.routing import BaseRoute
 
 from redis_mob.errors import RedisMobError
 from redis_mob.storage import MobStorage
-from redis_mob.ui.access.gate import Gate
-from redis_mob.ui.access.guard import Guard
+from redis_mob.ui.access.access_check import AccessCheck
+from redis_mob.ui.access.authentication import Authentication
 from redis_mob.ui.answers import failure
-from redis_mob.ui.door import StorageDoor
 from redis_mob.ui.feed.hub import Hub
 from redis_mob.ui.refusals import RefusedError
 from redis_mob.ui.settings import UiSettings
+from redis_mob.ui.storage_opening import StorageOpener
 
 _PARTS = (
     "access.login",
@@ -44,21 +44,21 @@ _COMPRESSED_BYTES = 2000
 """Answers that are longer are compressed."""
 
 
-def ui_app(storage: MobStorage | StorageDoor, settings: UiSettings) -> Starlette:
+def ui_app(storage: MobStorage | StorageOpener, settings: UiSettings) -> Starlette:
     """The page of a namespace, as an ASGI application; the caller closes the storage."""
-    gate = Gate(settings)
+    authentication = Authentication(settings)
     app = Starlette(
         routes=_routes(),
         middleware=[
-            Middleware(Guard, gate=gate),
+            Middleware(AccessCheck, authentication=authentication),
             Middleware(GZipMiddleware, minimum_size=_COMPRESSED_BYTES, compresslevel=3),
         ],
         exception_handlers={RedisMobError: _told, HTTPException: _no_route},
         lifespan=_lifespan,
     )
-    app.state.settings, app.state.gate, app.state.definition_names = settings, gate, {}
-    app.state.door = StorageDoor.of(storage) if isinstance(storage, MobStorage) else storage
-    app.state.hub = Hub(app.state.door)
+    app.state.settings, app.state.authentication, app.state.definition_names = settings, authentication, {}
+    app.state.opener = StorageOpener.of(storage) if isinstance(storage, MobStorage) else storage
+    app.state.hub = Hub(app.state.opener)
     return app
 
 

@@ -1,4 +1,4 @@
-"""What every route of the page is given: the desk it works at, and who asks."""
+"""What every route of the page is given: what it works with, and who asks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from starlette.requests import HTTPConnection
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
-from redis_mob.ui.access.gate import Caller, Gate
-from redis_mob.ui.access.guard import CALLER
+from redis_mob.ui.access.access_check import CALLER
+from redis_mob.ui.access.authentication import Authentication, Caller
 from redis_mob.ui.access.users import Role as Role
 from redis_mob.ui.access.users import User as User
 from redis_mob.ui.refusals import ForbiddenError, UnauthorizedError
@@ -18,7 +18,7 @@ from redis_mob.ui.settings import UiSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class PageServices:
     """What the routes work with: the namespace that the page shows, and how the page was started."""
 
     storage: MobStorage
@@ -28,12 +28,14 @@ class Desk:
     """Those that were read by any route: they never change."""
 
 
-def desk(request: HTTPConnection) -> Desk:
-    """The desk of the server that a request has come to. Raises StorageUnavailableError while the storage is away."""
-    state, storage = request.app.state, request.app.state.door.storage
-    found: Desk | None = getattr(state, "desk", None)
+def services(request: HTTPConnection) -> PageServices:
+    """What this server works with. Raises StorageUnavailableError while the storage is away."""
+    state, storage = request.app.state, request.app.state.opener.storage
+    found: PageServices | None = getattr(state, "services", None)
     if found is None or found.storage is not storage:
-        found = state.desk = Desk(storage, FleetAdmin(storage), state.settings, Definitions(storage.executions))
+        found = state.services = PageServices(
+            storage, FleetAdmin(storage), state.settings, Definitions(storage.executions)
+        )
     return found
 
 
@@ -48,8 +50,8 @@ def user(request: HTTPConnection) -> User:
 def is_still_known(request: HTTPConnection) -> bool:
     """Whether the one who asked, in an answer that goes on, could still ask: their session has not ended."""
     caller: Caller | None = request.scope[CALLER]
-    gate: Gate = request.app.state.gate
-    return caller is not None and (caller.session is None or gate.sessions.find(caller.session) is not None)
+    authentication: Authentication = request.app.state.authentication
+    return caller is not None and (caller.session is None or authentication.sessions.find(caller.session) is not None)
 
 
 def operator(request: HTTPConnection) -> User:

@@ -28,7 +28,7 @@ from redis_mob.models.revision import extract_meta_revision
 from redis_mob.operations.audit import OperatorAction
 from redis_mob.ui.actions import done_once, key_of
 from redis_mob.ui.answers import body, failure, reply
-from redis_mob.ui.context import desk, operator, user
+from redis_mob.ui.context import operator, services, user
 from redis_mob.ui.receipts import SCOPE
 
 MOST_LISTED = 1_000
@@ -60,7 +60,7 @@ def routes() -> list[Route]:
 
 async def _documents(request: Request) -> Response:
     user(request)
-    store = desk(request).storage.config
+    store = services(request).storage.config
     wanted = request.query_params.get("namespace")
     found: list[dict[str, Any]] = []
     for namespace in [wanted] if wanted else await _namespaces(request):
@@ -74,7 +74,7 @@ async def _namespaces(request: Request) -> list[str]:
     state: Any = request.app.state
     known: dict[str, None] = getattr(state, "config_namespaces", {})
     after: int = getattr(state, "config_cursor", 0)
-    store = desk(request).storage.config
+    store = services(request).storage.config
     newest = (await store.snapshot([])).cursor
     if newest > after:
         async with store.subscribe(after) as changes:
@@ -96,7 +96,7 @@ async def _next(following: Callable[[], Awaitable[ConfigChangeEvent]]) -> Config
 async def _document(request: Request) -> Response:
     user(request)
     namespace, id = _names(request)
-    versions = await desk(request).storage.config.history(namespace, id)
+    versions = await services(request).storage.config.history(namespace, id)
     if not versions:
         raise NotFoundError(f"there is no document {shown(id)} in the config namespace {shown(namespace)}")
     return reply(
@@ -117,7 +117,7 @@ async def _put_document(request: Request) -> Response:
     namespace, id = _names(request)
     edit = await body(request, Edit)
     value = _revised(edit)
-    store = desk(request).storage.config
+    store = services(request).storage.config
 
     async def put() -> Any:
         try:
@@ -138,7 +138,7 @@ async def _delete_document(request: Request) -> Response:
     revision = _revision(request)
 
     async def delete() -> Any:
-        await desk(request).storage.config.delete_if_revision(namespace, id, revision)
+        await services(request).storage.config.delete_if_revision(namespace, id, revision)
         return {"done": True}
 
     edit = Edit(revision=revision, value=None)
@@ -147,13 +147,13 @@ async def _delete_document(request: Request) -> Response:
 
 async def _profiles(request: Request) -> Response:
     user(request)
-    return reply({"profiles": [_told(one) for one in await desk(request).storage.realm_profiles.list()]})
+    return reply({"profiles": [_told(one) for one in await services(request).storage.realm_profiles.list()]})
 
 
 async def _profile(request: Request) -> Response:
     user(request)
     name = request.path_params["name"]
-    stored = await desk(request).storage.realm_profiles.get(name)
+    stored = await services(request).storage.realm_profiles.get(name)
     if stored is None:
         raise NotFoundError(f"there is no profile {shown(name)}")
     return reply({**_told(stored), "history": []})
@@ -167,7 +167,7 @@ async def _put_profile(request: Request) -> Response:
         profile = Profile.model_validate(edit.value)
     except ValueError as error:
         raise ValidationError(f"the profile is wrong: {problems(cast('Any', error))}") from None
-    profiles = desk(request).storage.realm_profiles
+    profiles = services(request).storage.realm_profiles
 
     async def put() -> Any:
         if edit.revision is None:
@@ -182,7 +182,7 @@ async def _delete_profile(request: Request) -> Response:
     name, revision = request.path_params["name"], _revision(request)
 
     async def delete() -> Any:
-        await desk(request).storage.realm_profiles.delete(name, revision)
+        await services(request).storage.realm_profiles.delete(name, revision)
         return {"done": True}
 
     edit = Edit(revision=revision, value=None)
@@ -214,12 +214,12 @@ async def _edited(
 
 
 async def _theirs(request: Request) -> Mapping[str, Any] | None:
-    versions = await desk(request).storage.config.history(*_names(request))
+    versions = await services(request).storage.config.history(*_names(request))
     return {"revision": versions[0].revision, "value": versions[0].value} if versions else None
 
 
 async def _their_profile(request: Request) -> Mapping[str, Any] | None:
-    stored = await desk(request).storage.realm_profiles.get(request.path_params["name"])
+    stored = await services(request).storage.realm_profiles.get(request.path_params["name"])
     return None if stored is None else {"revision": stored.revision, "value": stored.profile}
 
 

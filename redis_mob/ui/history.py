@@ -18,7 +18,7 @@ from redis_mob.operations.past_reading import ReadPast, read_past
 from redis_mob.operations.run_events import beginning_of, checked_run_id
 from redis_mob.operations.time_travel import NodeMoment, RunMoment, node_id
 from redis_mob.ui.answers import reply
-from redis_mob.ui.context import desk, user
+from redis_mob.ui.context import services, user
 from redis_mob.ui.feed.messages import small
 from redis_mob.ui.log_pages import pages_about
 from redis_mob.ui.picture import picture_of
@@ -52,7 +52,7 @@ def iterations_in(view: RunView) -> dict[str, int]:
 
 async def _picture(request: Request) -> Response:
     user(request)
-    storage = desk(request).storage
+    storage = services(request).storage
     run_id = checked_run_id(request.path_params["run_id"])
     view = await storage.executions.load(run_id)
     if view is None:
@@ -93,7 +93,7 @@ async def _history(request: Request) -> Response:
 
 async def _actions(request: Request, read: ReadPast) -> list[MobEvent]:
     """What operators did with a run since its start, which may have been before its first event."""
-    log, run, found = desk(request).storage.events, read.view.run, list[MobEvent]()
+    log, run, found = services(request).storage.events, read.view.run, list[MobEvent]()
     after = await beginning_of(log, run.run_id, read.view.launched_at)
     async for page in pages_about(log, run.run_id, after, run.completed_at):
         found += [event for event in page.events if event.run_id is None]
@@ -102,7 +102,7 @@ async def _actions(request: Request, read: ReadPast) -> list[MobEvent]:
 
 async def _past(request: Request, cursor: int | None) -> ReadPast:
     """The past of a run, at least up to a cursor; None is now."""
-    place = desk(request)
+    place = services(request)
     run_id = checked_run_id(request.path_params["run_id"])
     status = await place.storage.executions.status(run_id)
     if status is None:

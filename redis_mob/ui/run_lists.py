@@ -19,7 +19,7 @@ from redis_mob.models.run_summary import RunSummary
 from redis_mob.operations.run_list import Conditions
 from redis_mob.ui.answers import number_in, reply
 from redis_mob.ui.bounds import MOST_BYTES, clipped
-from redis_mob.ui.context import Desk, desk
+from redis_mob.ui.context import PageServices, services
 
 MOST_RUNS = 200
 """Runs of one page."""
@@ -47,7 +47,7 @@ def routes() -> list[Route]:
 
 async def runs(request: Request) -> Response:
     """A page of runs, the newest first. With a text: the run whose id begins so, or those whose rows contain it."""
-    at, which = desk(request), _conditions(request)
+    at, which = services(request), _conditions(request)
     limit = max(number_in(request, "limit", 50, MOST_RUNS), 1)
     after = request.query_params.get("after") or None
     text = request.query_params.get("text", "").strip()
@@ -61,12 +61,12 @@ async def runs(request: Request) -> Response:
 
 async def count(request: Request) -> Response:
     """How many runs there are of each status; without further conditions it costs the same for any number of runs."""
-    return reply(await desk(request).admin.count(**_conditions(request)))
+    return reply(await services(request).admin.count(**_conditions(request)))
 
 
 async def mobs(request: Request) -> Response:
     """The mobs of which runs or schedules are stored, and their flows."""
-    at, known = desk(request), dict[str, set[str]]()
+    at, known = services(request), dict[str, set[str]]()
     digests = await at.storage.operations.definitions()
     for digest in digests[:MOST_DEFINITIONS]:
         # what a digest stands for never changes
@@ -85,13 +85,13 @@ async def mobs(request: Request) -> Response:
 async def asks(request: Request) -> Response:
     """What waits for an answer, the oldest first."""
     limit = max(number_in(request, "limit", 50, MOST_ASKS), 1)
-    found = await desk(request).admin.inbox(limit=limit, after=_place(request.query_params.get("after")))
+    found = await services(request).admin.inbox(limit=limit, after=_place(request.query_params.get("after")))
     following = "~".join((found[-1].place[0].isoformat(), *found[-1].place[1:])) if len(found) == limit else None
     told = [clipped(ask.model_dump(mode="json"), MOST_BYTES) for ask in found]
     return reply({"asks": told, "next": following})
 
 
-async def _by_id(at: Desk, text: str) -> RunSummary | None:
+async def _by_id(at: PageServices, text: str) -> RunSummary | None:
     """The one run whose id begins with a text, if that can be the beginning of one."""
     if _BEGINNING.fullmatch(text) is None or len(text.replace("-", "")) < 4:
         return None
@@ -101,7 +101,7 @@ async def _by_id(at: Desk, text: str) -> RunSummary | None:
         return None
 
 
-async def _matching(at: Desk, which: Conditions, text: str, limit: int, after: str | None) -> Response:
+async def _matching(at: PageServices, which: Conditions, text: str, limit: int, after: str | None) -> Response:
     found: list[RunSummary] = []
     for _ in range(MOST_LOOKED_AT // MOST_RUNS):
         page = await at.admin.runs(limit=MOST_RUNS, after=after, **which)

@@ -18,7 +18,7 @@ from redis_mob.operations.run_description import RunDescription
 from redis_mob.operations.run_events import beginning_of, checked_run_id
 from redis_mob.ui.answers import number_in, raw, reply
 from redis_mob.ui.bounds import MOST_IN_PASSING, bounded, clipped, json_text
-from redis_mob.ui.context import desk
+from redis_mob.ui.context import services
 from redis_mob.ui.feed.hub import Hub
 from redis_mob.ui.feed.messages import action_told
 from redis_mob.ui.log_pages import pages_about
@@ -49,7 +49,7 @@ def routes() -> list[Route]:
 
 async def run(request: Request) -> Response:
     """A run as it is now, with the attempts of its members unless `attempts` is "no"; long texts are cut."""
-    at, run_id = desk(request), run_id_in(request)
+    at, run_id = services(request), run_id_in(request)
     try:
         # attempts are read from the log, and cost more than all the rest
         attempts = request.query_params.get("attempts") != "no"
@@ -68,7 +68,7 @@ async def run(request: Request) -> Response:
 
 async def definition(request: Request) -> Response:
     """The definition that a run was started with."""
-    at, run_id = desk(request), run_id_in(request)
+    at, run_id = services(request), run_id_in(request)
     view = await at.storage.executions.load(run_id)
     if view is None:
         raise gone_or(NotFoundError.of_run(run_id, at.storage.namespace), request, run_id)
@@ -77,7 +77,7 @@ async def definition(request: Request) -> Response:
 
 async def params(request: Request) -> Response:
     """The parameters of a run as text, however long with `whole`."""
-    at, run_id = desk(request), run_id_in(request)
+    at, run_id = services(request), run_id_in(request)
     view = await at.storage.executions.load(run_id)
     if view is None:
         raise gone_or(NotFoundError.of_run(run_id, at.storage.namespace), request, run_id)
@@ -90,7 +90,7 @@ async def events(request: Request) -> Response:
 
     A page may be empty and have a `next`, where events of many other runs come between.
     """
-    at, run_id = desk(request), run_id_in(request)
+    at, run_id = services(request), run_id_in(request)
     summary = await at.storage.operations.summary(run_id)
     if summary is None:
         raise gone_or(NotFoundError.of_run(run_id, at.storage.namespace), request, run_id)

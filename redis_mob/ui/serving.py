@@ -13,8 +13,8 @@ import uvicorn
 
 from redis_mob.errors import ValidationError
 from redis_mob.ui.app import ui_app
-from redis_mob.ui.door import Opens, StorageDoor
 from redis_mob.ui.settings import UiSettings
+from redis_mob.ui.storage_opening import Opens, StorageOpener
 
 END_SECONDS = 2
 """How long answers under way may go on when the process is told to end."""
@@ -32,10 +32,10 @@ async def serve(opens: Opens, namespace: str, settings: UiSettings, tell: Callab
     """
     with listening(settings) as bound:
         host, port = bound.getsockname()[:2]
-        door = StorageDoor(namespace, opens)
+        opener = StorageOpener(namespace, opens)
         try:
-            problem = await door.first_attempt()
-            app = ui_app(door, settings)
+            problem = await opener.first_attempt()
+            app = ui_app(opener, settings)
             config = uvicorn.Config(
                 app,
                 log_config=None,
@@ -53,7 +53,7 @@ async def serve(opens: Opens, namespace: str, settings: UiSettings, tell: Callab
                     tell(f"note: {problem}; the page says so, and goes on when that is over")
                 await server.serve(sockets=[bound])
         finally:
-            await door.aclose()
+            await opener.aclose()
 
 
 class _Server(uvicorn.Server):

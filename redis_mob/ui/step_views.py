@@ -18,7 +18,7 @@ from redis_mob.operations.inspection import stored_run, with_items
 from redis_mob.operations.run_description import MemberDescription, RunDescription, StepDescription
 from redis_mob.ui.answers import reply
 from redis_mob.ui.bounds import bounded, clipped, json_text
-from redis_mob.ui.context import Desk, desk
+from redis_mob.ui.context import PageServices, services
 from redis_mob.ui.run_nodes import steps_of
 from redis_mob.ui.run_views import download, gone_or, run_id_in
 
@@ -72,8 +72,8 @@ async def output(request: Request) -> Response:
     return download(json_text(value), f"{described.run_id[:8]}-{found.step_id}")
 
 
-async def _found(request: Request) -> tuple[Desk, tuple[StoredRun, RunDescription], str, StepDescription]:
-    at, run_id, step_id = desk(request), run_id_in(request), request.path_params["step_id"]
+async def _found(request: Request) -> tuple[PageServices, tuple[StoredRun, RunDescription], str, StepDescription]:
+    at, run_id, step_id = services(request), run_id_in(request), request.path_params["step_id"]
     frame_id = request.query_params.get("frame") or None
     try:
         stored = await stored_run(at.storage, run_id, outputs=True, attempts=True, definitions=at.definitions)
@@ -123,7 +123,7 @@ def _failure(told: dict[str, Any]) -> dict[str, Any]:
     return {**clipped(told), **texts}
 
 
-async def _progress(at: Desk, run_id: str, frame_id: str, node_id: str, member: str | None) -> list[Any]:
+async def _progress(at: PageServices, run_id: str, frame_id: str, node_id: str, member: str | None) -> list[Any]:
     """The newest entries of a step, as far as they are among the newest ones of the run."""
     newest = (await at.storage.progress.read_after(run_id, 0, 1)).newest
     page = await at.storage.progress.read_after(run_id, max(newest - _LOOKED_AT, 0), _LOOKED_AT)

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from redis_mob.errors import ValidationError, shown
-from redis_mob.ui.access.gate import Caller, Gate
-from redis_mob.ui.access.guard import CALLER, LOGIN, LOGOUT, SESSION
+from redis_mob.ui.access.access_check import CALLER, LOGIN, LOGOUT, SESSION
+from redis_mob.ui.access.authentication import Authentication, Caller
 from redis_mob.ui.access.sessions import SESSION_SECONDS
 from redis_mob.ui.access.tokens import user_of
 from redis_mob.ui.answers import body, reply
@@ -43,48 +43,48 @@ async def session(request: Request) -> Response:
     caller: Caller | None = request.scope[CALLER]
     told = {"user": None, "role": None, "csrf": None, "namespace": None}
     if caller is not None:
-        namespace = request.app.state.door.namespace
+        namespace = request.app.state.opener.namespace
         told = {"user": caller.user.name, "role": caller.user.role, "csrf": caller.csrf, "namespace": namespace}
-    wants_login = caller is None and bool(_gate(request).settings.tokens)
+    wants_login = caller is None and bool(_authentication(request).settings.tokens)
     can_leave = caller is not None and caller.session is not None
     return reply({**told, "version": __version__, "login": wants_login, "logout": can_leave})
 
 
 async def login(request: Request) -> Response:
     """Begin a session with a token. Raises UnauthorizedError for a wrong one, TooManyError after many of them."""
-    gate = _gate(request)
-    if not gate.settings.tokens:
+    authentication = _authentication(request)
+    if not authentication.settings.tokens:
         raise ValidationError("this page has no tokens: there is nothing to log in with")
     address = request.client.host if request.client else ""
     sent = await body(request, Login)
     # behind the body, so that many which are sent at the same time are counted one after the other
-    gate.rate.check(address)
-    user = user_of(sent.token, gate.settings.tokens)
+    authentication.rate.check(address)
+    user = user_of(sent.token, authentication.settings.tokens)
     if user is None:
-        gate.rate.failed(address)
+        authentication.rate.failed(address)
         _log.warning("login refused: wrong token, from %s", shown(address))
         raise UnauthorizedError("that is no token of this page")
     _log.info("login of %s with role %s, from %s", shown(user.name), user.role, shown(address))
     answer = reply({"user": user.name, "role": user.role})
     answer.set_cookie(
-        gate.cookie,
-        gate.sessions.begin(user),
+        authentication.cookie,
+        authentication.sessions.begin(user),
         max_age=SESSION_SECONDS,
         httponly=True,
         samesite="strict",
-        secure=gate.is_secure(request),
+        secure=authentication.is_secure(request),
     )
     return answer
 
 
 async def logout(request: Request) -> Response:
     """End the session."""
-    gate, caller = _gate(request), request.scope[CALLER]
+    authentication, caller = _authentication(request), request.scope[CALLER]
     if caller.session is not None:
-        gate.sessions.end(caller.session)
+        authentication.sessions.end(caller.session)
         _log.info("logout of %s", shown(caller.user.name))
     answer = reply({})
-    answer.delete_cookie(gate.cookie, httponly=True, samesite="strict")
+    answer.delete_cookie(authentication.cookie, httponly=True, samesite="strict")
     return answer
 
 
@@ -93,6 +93,6 @@ async def healthy(_request: Request) -> Response:
     return reply({"version": __version__})
 
 
-def _gate(request: Request) -> Gate:
-    gate: Gate = request.app.state.gate
-    return gate
+def _authentication(request: Request) -> Authentication:
+    authentication: Authentication = request.app.state.authentication
+    return authentication

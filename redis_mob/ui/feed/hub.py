@@ -17,13 +17,13 @@ from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
 from redis_mob.models.run_summary import RunSummary
 from redis_mob.operations.run_list import with_pauses
 from redis_mob.storage import MobStorage
-from redis_mob.ui.door import StorageDoor
 from redis_mob.ui.feed.log_reader import LogReader
 from redis_mob.ui.feed.messages import message
 from redis_mob.ui.feed.overview_reader import OverviewReader
 from redis_mob.ui.feed.pace import Pace
 from redis_mob.ui.feed.run_watch import RunWatch
 from redis_mob.ui.feed.tabs import Tab
+from redis_mob.ui.storage_opening import StorageOpener
 from redis_mob.version import __version__
 
 _log = logging.getLogger(__name__)
@@ -53,8 +53,8 @@ _TURNS = (FlowStarted, FlowCompleted, FlowFailed, FlowCanceled)
 class Hub:
     """The tabs, and what is read for them."""
 
-    def __init__(self, door: StorageDoor) -> None:
-        self._door = door
+    def __init__(self, opener: StorageOpener) -> None:
+        self._opener = opener
         self._tabs: set[Tab] = set()
         self._watches: dict[str, RunWatch] = {}
         self._pace = Pace()
@@ -74,7 +74,7 @@ class Hub:
     @property
     def trouble(self) -> str | None:
         """Why nothing comes; None if all is well."""
-        return self._door.problem or self._trouble
+        return self._opener.problem or self._trouble
 
     @property
     def tabs(self) -> Collection[Tab]:
@@ -103,7 +103,7 @@ class Hub:
 
     async def overview(self) -> dict[str, Any]:
         """The overview as it is now. Raises StorageUnavailableError while the storage is away."""
-        storage = self._door.storage
+        storage = self._opener.storage
         async with self._used():
             await self._read_overview(storage)
             await self._until_ready()
@@ -194,7 +194,7 @@ class Hub:
             watch = self._watches[run_id] = RunWatch(
                 run_id, lambda one: self._tell(one, run_id), lambda: self._overview.workers, self._pace
             )
-            watch.start(self._door.storage, self._reader.cursor)
+            watch.start(self._opener.storage, self._reader.cursor)
         watch.tabs += 1
         for one in watch.known():
             tab.put(one, self._resync("slow"))
@@ -258,7 +258,7 @@ class Hub:
         task.add_done_callback(self._ending.discard)
 
     async def _run(self) -> None:
-        storage = await self._door.until_open()
+        storage = await self._opener.until_open()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read_log(storage, self._reader))

@@ -18,7 +18,7 @@ PAUSE = 2.0
 Opens = Callable[[], AbstractAsyncContextManager[MobStorage]]
 
 
-class StorageDoor:
+class StorageOpener:
     """The storage of the page: open, or the reason why it is not."""
 
     def __init__(self, namespace: str, opens: Opens | None = None, storage: MobStorage | None = None) -> None:
@@ -32,7 +32,7 @@ class StorageDoor:
             self._opened.set()
 
     @classmethod
-    def of(cls, storage: MobStorage) -> StorageDoor:
+    def of(cls, storage: MobStorage) -> StorageOpener:
         """One that is open; the caller closes the storage."""
         return cls(storage.namespace, storage=storage)
 

@@ -34,7 +34,7 @@ class Caller:
     session: str | None = field(default=None, repr=False)
 
 
-class Gate:
+class Authentication:
     """Knows the callers of this process."""
 
     def __init__(self, settings: UiSettings) -> None:

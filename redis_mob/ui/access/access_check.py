@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from redis_mob.errors import RedisMobError
-from redis_mob.ui.access.gate import Caller, Gate
+from redis_mob.ui.access.authentication import Authentication, Caller
 from redis_mob.ui.access.headers import guarded
 from redis_mob.ui.access.hosts import check_host, check_origin
 from redis_mob.ui.access.users import Role
@@ -30,12 +30,12 @@ class BrokenError(RefusedError):
     status = 500
 
 
-class Guard:
+class AccessCheck:
     """Checks a request, and gives it its caller (contract: ui-1, ui-2, ui-3)."""
 
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+    def __init__(self, app: ASGIApp, authentication: Authentication) -> None:
         self._app = app
-        self._gate = gate
+        self._authentication = authentication
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -64,18 +64,18 @@ class Guard:
 
     def _checked(self, connection: HTTPConnection) -> Caller | None:
         method, path = connection.scope["method"], connection.scope["path"]
-        check_host(connection, self._gate.settings)
+        check_host(connection, self._authentication.settings)
         if method not in READING:
-            check_origin(connection, self._gate.settings)
+            check_origin(connection, self._authentication.settings)
         if path == LOGIN and method not in READING:
             return None  # who asks is said by what it sends
-        caller = self._gate.caller(connection)
+        caller = self._authentication.caller(connection)
         if method not in READING:
             if caller is None:
                 raise UnauthorizedError("log in first")
             if path != LOGOUT and caller.user.role is not Role.OPERATE:
                 raise ForbiddenError(f"{caller.user.name} may look, and change nothing: the role `operate` is needed")
-            self._gate.check_csrf(connection, caller)
+            self._authentication.check_csrf(connection, caller)
         elif caller is None and path.startswith("/api/") and path != SESSION:
             raise UnauthorizedError("log in first")
         return caller
