@@ -1,6 +1,7 @@
 """Runs one measurement of the page.
 
 python -m bench.ui tabs [--tabs 50] [--seconds 20]
+python -m bench.ui pixels
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How fast the page shows what happens, and what that costs the browser: `python -m bench.ui_pixels`.
+"""How fast the page shows what happens, and what that costs the browser: `python -m bench.ui pixels`.
 
 Events are written by a process of their own, at a rate; the page is served by this one, and drawn by a real browser on
 the same machine. An event is on the screen when the frame in which the page shows it has been painted.
@@ -96,7 +96,7 @@ async def event_to_pixel(
     after = await served.call(served.storage.events.latest_cursor())
     before, began = await _busy(session), time.monotonic()
     loading = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.ui_pixels", "load", url, str(RATE), str(SECONDS), *run_ids
+        sys.executable, "-m", "bench.ui.pixels", "load", url, str(RATE), str(SECONDS), *run_ids
     )
     await loading.wait()
     await asyncio.sleep(2)
@@ -191,8 +191,13 @@ async def first_view(served: ServedPage, browser: Browser) -> dict[str, Any]:
     }
 
 
-async def main() -> None:
+def main() -> None:
     """Measure all of it, and print it as JSON."""
+    asyncio.run(measured())
+
+
+async def measured() -> None:
+    """All measurements, each printed as it is made."""
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if program is None:
         raise SystemExit("there is no chromium on PATH: install it (Debian: apt-get install chromium)")
@@ -217,8 +222,5 @@ async def main() -> None:
         await server.aclose()
 
 
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["load"]:
-        asyncio.run(load(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), sys.argv[5:]))
-    else:
-        asyncio.run(main())
+if __name__ == "__main__":  # the process that writes
+    asyncio.run(load(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), sys.argv[5:]))
