@@ -38,6 +38,7 @@ demo-ui: $(VENV)/.installed-ui
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist worksteal -q $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m pytest -q tests/ui/browser)
 
 # Everything that does no I/O, and the stores once, on the embedded server. Property tests try a few examples.
 QUICK := tests/test_house.py tests/models tests/kernel tests/codec tests/security tests/conformance/test_valkey.py

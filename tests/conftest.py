@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -35,6 +36,13 @@ def pytest_xdist_auto_num_workers() -> int | None:
         return None  # xdist reads it
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return (3 * processors + 1) // 2
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Browser tests run by themselves, in one process: the fleet behind their page goes on all the time, and others
+    would see its connections, threads and warnings."""
+    is_of_browser = collection_path == Path(__file__).parent / "ui" / "browser"
+    return True if is_of_browser and "PYTEST_XDIST_WORKER" in os.environ else None
 
 
 @pytest.hookimpl(wrapper=True)

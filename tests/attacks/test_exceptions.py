@@ -43,6 +43,7 @@ SAMPLES: dict[str, Any] = {
     "bool": True,
     "float | timedelta | None": 2.5,
     "Any": {"kept": [1, "a"]},
+    "dict[str, str] | None": {"Retry-After": "3"},
     "CallError": CallError("why"),
     "EndedRun": MobRun.pending("mob", "flow", FlowSpec(), {}, run_id="0191a6a0-0000-4000-8000-000000000001"),
     "BaseException": ValueError("why"),

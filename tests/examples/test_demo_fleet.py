@@ -126,5 +126,7 @@ def test_a_port_in_use_ends_all_of_it() -> None:
 
 
 def test_make_starts_what_is_tried_here() -> None:
-    asked = subprocess.run(["make", "-n", "demo-ui"], cwd=ROOT, capture_output=True, text=True, check=True)
+    asked = subprocess.run(
+        ["make", "-n", "--no-print-directory", "demo-ui"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert asked.stdout.splitlines()[-1].split() == [".venv/bin/python", *PROGRAM]

@@ -21,7 +21,9 @@ async def confirm(page: Page, button: str, verb: str) -> None:
     await expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-async def test_a_run_is_paused_resumed_canceled_and_deleted(open_page: OpenPage, served: ServedPage) -> None:
+async def test_a_run_is_paused_resumed_canceled_and_deleted(
+    open_page: OpenPage, served: ServedPage, watched: Watched
+) -> None:
     """See contract: ui-45."""
     run_id = await served.started("release", wait=False)
     page = await open_page(f"#/runs/{run_id}")
@@ -32,6 +34,7 @@ async def test_a_run_is_paused_resumed_canceled_and_deleted(open_page: OpenPage,
     await expect(page.locator(".run-status")).to_contain_text("running")
     await confirm(page, "Cancel…", "Cancel the run")
     await expect(page.locator(".run-status")).to_contain_text("canceled")
+    watched.is_server_away = True  # what was on its way as the run went is told in the console
     await confirm(page, "Delete…", "Delete the run")
     await expect(page.get_by_role("heading", name="Runs")).to_be_visible()
     await expect(page.locator(".row", has_text=run_id[:8])).to_have_count(0)
