@@ -15,6 +15,8 @@ from redis_mob.models.base import Model, is_none
 from redis_mob.models.events import CallerProvenance, MobEvent, NewMobEvent, OperatorActionRecorded
 from redis_mob.storage import MobStorage
 
+_ON_RUN = "runs/"
+
 
 class OperatorAction(Model):
     """What an operator did.
@@ -56,3 +58,11 @@ def action_of(event: MobEvent) -> OperatorAction | None:
         return OperatorAction(action=kind.tool_name, user=kind.caller_provenance.caller_member_id or "", **told)
     except (ValueError, TypeError):
         return None
+
+
+def concerned_run(event: MobEvent) -> str | None:
+    """The run that an event is about, or with which an operator did something; None if it is about none."""
+    action = None if event.run_id is not None else action_of(event)
+    if action is not None and action.on.startswith(_ON_RUN):
+        return action.on.removeprefix(_ON_RUN)
+    return event.run_id

@@ -10,6 +10,7 @@ from redis_mob.fleet.definitions import Definitions
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.transition import RunView
+from redis_mob.operations.audit import concerned_run
 from redis_mob.operations.loop_answers import LoopAnswers
 from redis_mob.operations.run_events import checked_run_id, events_of
 from redis_mob.operations.time_travel import RunMoment, RunPast
@@ -17,12 +18,16 @@ from redis_mob.storage import MobStorage
 
 
 class ReadPast(NamedTuple):
-    """A run as it is stored, and its past up to the newest event that the log had before that was read."""
+    """A run as it is stored, and its past up to the newest event that the log had before that was read.
+
+    `actions` are the events of what operators did with it.
+    """
 
     view: RunView
     definition: MobDefinition
     events: list[MobEvent]
     past: RunPast
+    actions: list[MobEvent]
 
 
 async def read_past(storage: MobStorage, run_id: str, definitions: Definitions | None = None) -> ReadPast:
@@ -34,12 +39,21 @@ async def read_past(storage: MobStorage, run_id: str, definitions: Definitions |
         raise NotFoundError.of_run(run_id, storage.namespace)
     run = first.run
     has_begun = bool(run.frames)
-    events = await events_of(storage.events, run_id, first.launched_at, run.completed_at, from_its_start=has_begun)
-    if events is None:
+    found = await events_of(
+        storage.events,
+        run_id,
+        first.launched_at,
+        run.completed_at,
+        from_its_start=has_begun,
+        concerned=concerned_run,
+    )
+    if found is None:
         raise NotFoundError(
             f"the log does not have all events of run {run_id} any more, or too many others lie between them: "
             "its past cannot be told"
         )
+    events = [event for event in found if event.run_id is not None]
+    actions = [event for event in found if event.run_id is None]
     # What is read after the events knows of each of them what came of it.
     view = first if run.status.is_terminal else await executions.load(run_id)
     if view is None:
@@ -47,7 +61,7 @@ async def read_past(storage: MobStorage, run_id: str, definitions: Definitions |
     definition = await (definitions or Definitions(executions)).of(view)
     answers = {loop_id: LoopAnswers.of(loop.kernel_state) for loop_id, loop in view.run.loops.items()}
     past = RunPast.of(definition, run_id, view.run.flow_id, events, answers)
-    return ReadPast(view, definition, events, past)
+    return ReadPast(view, definition, events, past, actions)
 
 
 async def state_at(storage: MobStorage, run_id: str, cursor: object) -> RunMoment:

@@ -6,7 +6,7 @@ of its own. So where a run begins is searched by time, and believed only if its 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 
 from redis_mob.codec.arguments import text
@@ -70,22 +70,25 @@ async def events_of(
     completed_at: datetime | None,
     *,
     from_its_start: bool = True,
+    concerned: Callable[[MobEvent], str | None] = run_of,
 ) -> list[MobEvent] | None:
     """All events of a run that it has had until now; None if they are not all there, or lie too far apart.
 
-    Those of a run that has begun start with that, which shows that they are all there; others may be none.
+    Those of a run that has begun start with that, which shows that they are all there; others may be none. `concerned`
+    says which run an event belongs to, and may find more than the run's own.
     """
     after, looked_at = await cursor_before(events, launched_at - EARLIER), 0
     found: list[MobEvent] = []
     while page := await events.poll(after, PAGE):
-        found += (event for event in page if run_of(event) == run_id)
+        found += (event for event in page if concerned(event) == run_id)
         after, looked_at = page[-1].cursor, looked_at + len(page)
         is_behind = completed_at is not None and page[-1].timestamp > completed_at + EARLIER
         if is_behind or len(page) < PAGE:
             break
         if looked_at >= MOST_LOOKED_AT + len(found):
             return None
-    is_whole = not from_its_start or (found and isinstance(found[0].kind, FlowStarted))
+    first = next((event for event in found if run_of(event) == run_id), None)
+    is_whole = not from_its_start or (first is not None and isinstance(first.kind, FlowStarted))
     return found if is_whole else None
 
 

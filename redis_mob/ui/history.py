@@ -11,16 +11,14 @@ from starlette.routing import Route
 
 from redis_mob.errors import NotFoundError, ValidationError, shown
 from redis_mob.kernel.seeds import loop_instance_id
-from redis_mob.models.events import MobEvent
 from redis_mob.models.flow import FrameScope
 from redis_mob.models.transition import RunView
 from redis_mob.operations.past_reading import ReadPast, read_past
-from redis_mob.operations.run_events import beginning_of, checked_run_id
+from redis_mob.operations.run_events import checked_run_id
 from redis_mob.operations.time_travel import NodeMoment, RunMoment, node_id
 from redis_mob.ui.answers import reply
 from redis_mob.ui.context import services, user
 from redis_mob.ui.feed.messages import small
-from redis_mob.ui.log_pages import pages_about
 from redis_mob.ui.picture import picture_of
 from redis_mob.ui.run_views import event_told
 
@@ -87,17 +85,8 @@ async def _at(request: Request) -> Response:
 async def _history(request: Request) -> Response:
     user(request)
     read = await _past(request, None)
-    events = sorted([*read.events, *await _actions(request, read)], key=lambda event: event.cursor)
+    events = sorted([*read.events, *read.actions], key=lambda event: event.cursor)
     return reply([small(event) for event in events])
-
-
-async def _actions(request: Request, read: ReadPast) -> list[MobEvent]:
-    """What operators did with a run since its start, which may have been before its first event."""
-    log, run, found = services(request).storage.events, read.view.run, list[MobEvent]()
-    after = await beginning_of(log, run.run_id, read.view.launched_at)
-    async for page in pages_about(log, run.run_id, after, run.completed_at):
-        found += [event for event in page.events if event.run_id is None]
-    return found
 
 
 async def _past(request: Request, cursor: int | None) -> ReadPast:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from redis_mob.contracts import MobEventStore
 from redis_mob.models.events import MobEvent
+from redis_mob.operations.audit import concerned_run
 from redis_mob.operations.run_events import EARLIER, PAGE
-from redis_mob.ui.feed.messages import concerned
 
 MOST_LOOKED_AT = 20_000
 """Events of all runs that are looked at in one go."""
@@ -31,6 +31,6 @@ async def pages_about(
         page = await events.poll(after, PAGE)
         is_last = len(page) < PAGE or (ends is not None and page[-1].timestamp > ends)
         after = page[-1].cursor if page else after
-        yield LogPage([event for event in page if concerned(event) == run_id], None if is_last else after)
+        yield LogPage([event for event in page if concerned_run(event) == run_id], None if is_last else after)
         if is_last:
             return

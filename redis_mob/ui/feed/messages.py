@@ -8,12 +8,10 @@ from pydantic_core import to_json
 
 from redis_mob.models.base import format_timestamp
 from redis_mob.models.events import MobEvent
-from redis_mob.operations.audit import action_of
+from redis_mob.operations.audit import action_of, concerned_run
 
 LONGEST_REASON = 300
 """Characters of why something failed that a live event has; the events of the run have all of it."""
-
-_ON_RUN = "runs/"
 
 HEARTBEAT = b": still here\n\n"
 
@@ -32,7 +30,7 @@ def small(event: MobEvent) -> dict[str, Any]:
         "at": format_timestamp(event.timestamp),
         "type": kind.type,
         "mob_id": event.mob_id,
-        "run_id": concerned(event),
+        "run_id": concerned_run(event),
         "step_id": getattr(kind, "step_id", None),
         "member": member_in(event),
     }
@@ -43,14 +41,6 @@ def small(event: MobEvent) -> dict[str, Any]:
     if (action := action_told(event)) is not None:
         told["action"] = action
     return told
-
-
-def concerned(event: MobEvent) -> str | None:
-    """The run that an event is about, or with which an operator did something; None if it is about none."""
-    action = None if event.run_id is not None else action_of(event)
-    if action is not None and action.on.startswith(_ON_RUN):
-        return action.on.removeprefix(_ON_RUN)
-    return event.run_id
 
 
 def action_told(event: MobEvent) -> dict[str, Any] | None:
