@@ -18,7 +18,7 @@ PACKAGE = ROOT / "redis_mob"
 
 FLOORS = (
     {"errors", "lazy_names", "version"},
-    {"models", "telemetry"},
+    {"models", "telemetry", "http_serving"},
     {"contracts", "codec", "kernel", "security"},
     {"connection", "payloads"},
     {"notifications", "admin"},

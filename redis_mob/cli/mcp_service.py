@@ -15,6 +15,7 @@ from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import say, shared_url
 from redis_mob.cli.existing import existing
 from redis_mob.cli.exit_status import ExitStatus
+from redis_mob.cli.extras import needs_extra
 from redis_mob.cli.run_input import handlers_in, mob_input
 from redis_mob.cli.secret_files import secret_in
 from redis_mob.cli.worker_service import leave
@@ -48,16 +49,9 @@ class McpOptions:
 
 def serve(options: McpOptions) -> None:
     """Serve until the end. Raises RedisMobError for options that make no sense, before anything is opened."""
-    try:
+    with needs_extra("redis-mob mcp", "mcp"):
         from redis_mob.mcp import serving
         from redis_mob.mcp.server import mcp_server
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing == "redis_mob":
-            raise
-        raise ValidationError(
-            f"redis-mob mcp needs {missing}, which is not installed: pip install 'redis-mob[mcp]'"
-        ) from None
     # standard output belongs to the protocol
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     console = stderr_console()

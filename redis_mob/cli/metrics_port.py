@@ -1,9 +1,7 @@
-"""What the ports for metrics of two commands share: the path, the token, what is said where the extra is missing."""
+"""What the ports for metrics of two commands share: the path and the token."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from http import HTTPStatus
 
 from redis_mob.cli.http_port import Answer, Place, Request
@@ -39,17 +37,3 @@ class BearerToken:
         if scheme.lower() == "bearer" and is_the_token(given.strip(), self._token):
             return None
         return Answer(b"", HTTPStatus.UNAUTHORIZED, headers=(("WWW-Authenticate", "Bearer"),))
-
-
-@contextmanager
-def needs_metrics_extra(what: str) -> Generator[None]:
-    """Turn an import that fails into a ValidationError that says what to install for a command or an option."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        missing = error.name or ""
-        if missing.startswith("redis_mob"):
-            raise
-        raise ValidationError(
-            f"{what} needs {missing}, which is not installed: pip install 'redis-mob[metrics]'"
-        ) from None

@@ -13,8 +13,9 @@ from redis_mob.cli.arguments import read_seal_keys, within
 from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import say, shared_url
 from redis_mob.cli.existing import existing
+from redis_mob.cli.extras import needs_extra
 from redis_mob.cli.http_port import Answer, Place, Request, http_port
-from redis_mob.cli.metrics_port import METRICS_PATH, BearerToken, needs_metrics_extra
+from redis_mob.cli.metrics_port import METRICS_PATH, BearerToken
 from redis_mob.cli.secret_files import secret_in
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import shown
@@ -37,7 +38,7 @@ class MetricsOptions:
 
 def serve(options: MetricsOptions) -> None:
     """Answer until the end. Raises RedisMobError for options that make no sense, before anything is opened."""
-    with needs_metrics_extra("redis-mob metrics"):
+    with needs_extra("redis-mob metrics", "metrics"):
         from redis_mob.metrics.namespace_page import NamespacePage
         from redis_mob.metrics.reading import NamespaceReader
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)

@@ -16,6 +16,7 @@ from redis_mob.admin.namespaces import some_namespaces
 from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import say, shared_url
+from redis_mob.cli.extras import needs_extra
 from redis_mob.cli.secret_files import secret_in
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import StorageUnavailableError, ValidationError, did_you_mean, shown
@@ -48,15 +49,8 @@ class UiOptions:
 
 def serve(options: UiOptions) -> None:
     """Serve until the end. Raises RedisMobError for options that make no sense, before anything is opened."""
-    try:
+    with needs_extra("redis-mob ui", "ui"):
         from redis_mob.ui import serving
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing == "redis_mob":
-            raise
-        raise ValidationError(
-            f"redis-mob ui needs {missing}, which is not installed: pip install 'redis-mob[ui]'"
-        ) from None
     from redis_mob.ui.settings import RETRY
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)

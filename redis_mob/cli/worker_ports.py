@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from redis_mob.cli.arguments import within
+from redis_mob.cli.extras import needs_extra
 from redis_mob.cli.health import Health
 from redis_mob.cli.http_port import Answer, Answering, Place, Request, http_port
-from redis_mob.cli.metrics_port import METRICS_PATH, BearerToken, needs_metrics_extra
+from redis_mob.cli.metrics_port import METRICS_PATH, BearerToken
 from redis_mob.errors import ValidationError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def worker_ports(health: tuple[str, int | None], metrics: tuple[str, int | None]
             raise ValidationError("--metrics-token-file is for --metrics-port, which is missing")
         return WorkerPorts(health_place, None, None, None)
     bearer = BearerToken(token, metrics_place, "--metrics-")
-    with needs_metrics_extra("--metrics-port"):
+    with needs_extra("--metrics-port", "metrics"):
         from redis_mob.metrics.process_page import count_in_this_process, process_page
     if not count_in_this_process():
         _log.warning(

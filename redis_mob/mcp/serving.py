@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import uvicorn
@@ -19,6 +16,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.middleware.authentication import AuthenticationMiddleware
 
 from redis_mob.errors import ValidationError, shown
+from redis_mob.http_serving import ended_by_signals, listening, url_of
 from redis_mob.security.bearer_tokens import checked_token, is_loopback, is_the_token
 
 END_SECONDS = 2
@@ -100,10 +98,9 @@ async def serve_http(server: Server[Any], place: HttpPlace, tell: Callable[[str]
         app.add_middleware(AuthenticationMiddleware, backend=BearerAuthBackend(OneToken(place.token)))
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=END_SECONDS)
     serving = uvicorn.Server(config)
-    with _listening(place) as listening, _ended_by_signals(serving):
-        host, port = listening.getsockname()[:2]
-        tell(f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp")
-        await serving.serve(sockets=[listening])
+    with listening(place.host, place.port, f"--http {place.host}:{place.port}") as bound, ended_by_signals(serving):
+        tell(f"{url_of(bound)}/mcp")
+        await serving.serve(sockets=[bound])
 
 
 class OneToken:
@@ -117,29 +114,3 @@ class OneToken:
         if not is_the_token(token, self._token):
             return None
         return AccessToken(token=token, client_id="redis-mob", scopes=[])
-
-
-@contextmanager
-def _listening(place: HttpPlace) -> Generator[socket.socket]:
-    try:
-        family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-        listening = socket.create_server((place.host, place.port), family=family)
-    except OSError as error:
-        raise ValidationError(f"--http {place.host}:{place.port} cannot be used: {error.strerror or error}") from None
-    with listening:
-        yield listening
-
-
-@contextmanager
-def _ended_by_signals(serving: uvicorn.Server) -> Generator[None]:
-    """Also before uvicorn takes signals, and after: it raises the one that ended it once more for those before it."""
-
-    def end(*_signal: object) -> None:
-        serving.should_exit = True
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
 
-from redis_mob.errors import ValidationError
+from redis_mob.http_serving import ended_by_signals, listening, url_of
 from redis_mob.ui.app import ui_app
 from redis_mob.ui.settings import UiSettings
 from redis_mob.ui.storage_opening import Opens, StorageOpener
@@ -30,8 +26,8 @@ async def serve(opens: Opens, namespace: str, settings: UiSettings, tell: Callab
 
     Raises ValidationError for an address that cannot be used, and what opening raises that does not pass.
     """
-    with listening(settings) as bound:
-        host, port = bound.getsockname()[:2]
+    option = f"--host {settings.host} --port {settings.port}"
+    with listening(settings.host, settings.port, option) as bound:
         opener = StorageOpener(namespace, opens)
         try:
             problem = await opener.first_attempt()
@@ -47,8 +43,8 @@ async def serve(opens: Opens, namespace: str, settings: UiSettings, tell: Callab
                 limit_concurrency=MOST_CONNECTIONS,
             )
             server = _Server(config, app.state.hub.end_tabs)
-            with _ended_by_signals(server):
-                tell(f"serving the page at http://{f'[{host}]' if ':' in host else host}:{port}/")
+            with ended_by_signals(server):
+                tell(f"serving the page at {url_of(bound)}/")
                 if problem is not None:
                     tell(f"note: {problem}; the page says so, and goes on when that is over")
                 await server.serve(sockets=[bound])
@@ -66,35 +62,3 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._end_tabs()
         super().handle_exit(sig, frame)
-
-
-@contextmanager
-def listening(settings: UiSettings) -> Generator[socket.socket]:
-    """The socket at which connections are taken. Raises ValidationError for an address that cannot be used."""
-    try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        bound = socket.create_server((settings.host, settings.port), family=family)
-    except (OSError, OverflowError, UnicodeError) as error:
-        number = getattr(error, "errno", None)
-        reason = error if number is None or number < 0 else os.strerror(number)
-        raise ValidationError(
-            f"--host {settings.host} --port {settings.port} cannot be used: {reason}; name a free port with --port, or "
-            "let one be chosen with --port 0"
-        ) from None
-    with bound:
-        yield bound
-
-
-@contextmanager
-def _ended_by_signals(server: uvicorn.Server) -> Generator[None]:
-    """Also before uvicorn takes signals, and after: it raises the one that ended it once more for those before it."""
-
-    def end(*_signal: object) -> None:
-        server.should_exit = True
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -12,12 +12,12 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 
+from redis_mob.http_serving import listening
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from redis_mob.ui.access.tokens import token_of
 from redis_mob.ui.access.users import Role, User
 from redis_mob.ui.app import ui_app
-from redis_mob.ui.serving import listening
 from redis_mob.ui.settings import UiSettings
 
 READ_TOKEN, OPERATE_TOKEN = "token-of-rosa-who-reads", "token-of-olga-who-operates"
@@ -61,7 +61,7 @@ async def page_of(storage: MobStorage, settings: UiSettings | None = None) -> As
 @asynccontextmanager
 async def served(app: Starlette) -> AsyncGenerator[str]:
     """The application on a port of this machine; its URL."""
-    with listening(UiSettings(port=0)) as bound:
+    with listening("127.0.0.1", 0, "--port 0") as bound:
         config = uvicorn.Config(app, log_config=None, proxy_headers=False, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server._serve([bound]))  # pyright: ignore[reportPrivateUsage] - takes no signals
