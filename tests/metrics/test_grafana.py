@@ -85,7 +85,7 @@ async def over(url: str, namespace: str, run_id: str) -> None:
 def series(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Series:
     """All that the ports of a fleet tell: of a worker, after another one was lost, and of `redis-mob metrics`."""
     namespace, directory, port = "test-grafana", tmp_path_factory.mktemp("grafana"), free_port()
-    words = ("worker", "tests.metrics.scraped_mob:mob", "--url", server_url, "--namespace", namespace, "--lease", "1")
+    words = ("worker", "tests.metrics.scraped_mob:mob", "--url", server_url, "--namespace", namespace, "--lease", "3")
     run_id = asyncio.run(begun(server_url, namespace))
     with Command(ROOT, *words, program=MODULE) as lost:
         wait_until(lost.has_ended)
