@@ -35,6 +35,11 @@ def listening(host: str, port: int, option: str) -> Generator[socket.socket]:
 def url_of(bound: socket.socket) -> str:
     """The URL of what is served at a socket, without a path."""
     host, port = bound.getsockname()[:2]
+    return http_url(host, port)
+
+
+def http_url(host: str, port: int) -> str:
+    """The URL of an address and port, without a path."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 

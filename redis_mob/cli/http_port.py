@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from redis_mob.errors import ValidationError
+from redis_mob.http_serving import http_url
 
 REQUEST_SECONDS = 5.0
 """How long a client may take to send its request."""
@@ -34,7 +35,7 @@ class Place(NamedTuple):
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return http_url(*self)
 
 
 class Request(NamedTuple):

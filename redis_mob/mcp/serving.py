@@ -17,12 +17,10 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 
 from redis_mob.errors import ValidationError, shown
 from redis_mob.http_serving import ended_by_signals, listening, url_of
-from redis_mob.security.bearer_tokens import checked_token, is_loopback, is_the_token
+from redis_mob.security.bearer_tokens import ALL_ADDRESSES, checked_token, is_loopback, is_the_token
 
 END_SECONDS = 2
 """How long calls under way may go on when the process is told to end; their runs go on without it."""
-
-_ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, and refused without the names of the host
 
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -50,7 +48,7 @@ class HttpPlace(NamedTuple):
                 f"--http {shown(place)}: others reach this address, and could start flows: give --token-file, or serve "
                 "127.0.0.1"
             )
-        if host in _ANY and not names:
+        if host in ALL_ADDRESSES and not names:
             raise ValidationError(
                 f"--http {shown(place)}: name the host as clients do, with --allowed-host, or serve one address of it"
             )
@@ -58,7 +56,7 @@ class HttpPlace(NamedTuple):
 
     def security(self) -> TransportSecuritySettings:
         """Which Host and Origin a request may have: the address, the names, and on loopback what all call that."""
-        own = () if self.host in _ANY else (f"[{self.host}]" if ":" in self.host else self.host,)
+        own = () if self.host in ALL_ADDRESSES else (f"[{self.host}]" if ":" in self.host else self.host,)
         hosts = dict.fromkeys((*self.names, *own, *(_LOOPBACK if is_loopback(self.host) else ())))
         with_ports = [one for host in hosts for one in (host, f"{host}:*")]
         origins = [f"{scheme}://{host}" for scheme in ("http", "https") for host in with_ports]

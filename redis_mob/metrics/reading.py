@@ -149,8 +149,12 @@ def _bounded(queues: list[QueueReport]) -> Sequence[QueueReport]:
 
 
 def _slots(queues: Sequence[QueueReport], workers: Sequence[LiveWorker]) -> Mapping[RoleOfMob, Slots]:
-    """Of each role what is under way, and what is left of the slots of its workers when all is taken off that they may
-    have in hand: what others have in hand of the same queues is taken off too, so that at least this much is free."""
+    """The used and free slots of each role.
+
+    Used are its executions under way. Free are the slots of all workers that serve the role, less the executions under
+    way in every queue that one of these workers serves. Other workers may hold some of those executions, so the number
+    is a lower bound.
+    """
     used = Counter[RoleOfMob]()
     for one in queues:
         used[RoleOfMob(one.mob_id, one.role)] += one.running

@@ -99,7 +99,7 @@ async def describe(
 ) -> RunDescription:
     """See `FleetAdmin.describe`; `definitions` are those that were read already.
 
-    Of items that are over, so many are among the members of their steps.
+    Up to `items` executions of items that are over are listed among the members of their steps.
     """
     definitions = definitions or Definitions(storage.executions)
     stored = await stored_run(storage, run_id, outputs=outputs, attempts=attempts, definitions=definitions)

@@ -7,6 +7,9 @@ import ipaddress
 
 from redis_mob.errors import ValidationError
 
+ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - compared with
+"""The addresses that stand for all of a host."""
+
 SHORTEST_TOKEN = 16
 """Characters of a token: a shorter one can be guessed."""
 

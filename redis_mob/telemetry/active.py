@@ -26,7 +26,11 @@ is_broken = False
 
 
 def activate() -> None:
-    """Use the providers that the application has set by now; fleets, workers and storages ask for it as they begin."""
+    """Use the providers that the application has set before this call.
+
+    A fleet and a storage call it when they are made, a worker when it begins; a provider that is set later is used
+    from the next such call on.
+    """
     if (spans is None or instruments is None) and has_opentelemetry():
         _look()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import at_work, run_flow
 from tests.telemetry.conftest import Told
+from tests.telemetry.hand_back import handed_back_once
 
 
 async def fails_at_first(ctx: StepContext) -> int:
@@ -49,21 +49,7 @@ async def test_runs_and_steps_are_counted_and_measured(storage: MobStorage, told
 
 
 async def test_what_a_worker_hands_back_is_delivered_again(storage: MobStorage, told: Told) -> None:
-    begun = asyncio.Event()
-
-    async def hangs(ctx: StepContext) -> int:
-        begun.set()
-        if ctx.fencing_token == 1:
-            await asyncio.Event().wait()
-        return 1
-
-    fleet = Fleet(storage, mob({"a": step()}), {"*": hangs})
-    async with asyncio.timeout(LONG):
-        run_id = await fleet.start(FLOW)
-        async with fleet.working(drain_timeout=timedelta(0)):
-            await begun.wait()
-        async with fleet.working():
-            await fleet.wait(run_id)
+    await handed_back_once(storage)
     assert [number for _, number in told.points("redis_mob.step.redelivered")] == [1]
     assert [number for _, number in told.points("redis_mob.step.schedule_to_start")] == [1]
 

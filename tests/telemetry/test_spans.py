@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from tests.fleet.flows import FLOW, mob, runs, step, wait, with_flows
 from tests.fleet.working import at_work, run_flow
 from tests.telemetry import traced_handlers
 from tests.telemetry.conftest import Told, id_of, linked, parent_of, trace_of
+from tests.telemetry.hand_back import handed_back_once
 
 
 def current() -> int:
@@ -134,21 +134,7 @@ async def test_an_isolated_handler_is_told_the_span_of_its_attempt(storage: MobS
 
 
 async def test_an_attempt_that_is_handed_back_ends_with_its_worker(storage: MobStorage, told: Told) -> None:
-    begun = asyncio.Event()
-
-    async def hangs(ctx: StepContext) -> int:
-        begun.set()
-        if ctx.fencing_token == 1:
-            await asyncio.Event().wait()
-        return 1
-
-    fleet = Fleet(storage, mob({"a": step()}), {"*": hangs})
-    async with asyncio.timeout(LONG):
-        run_id = await fleet.start(FLOW)
-        async with fleet.working(drain_timeout=timedelta(0)):
-            await begun.wait()
-        async with fleet.working():
-            await fleet.wait(run_id)
+    await handed_back_once(storage)
     first, second = told.spans("step a")
     assert (first.attributes or {})["error.type"] == "handed_back"
     assert linked(second) == [id_of(first)]

@@ -8,11 +8,10 @@ import re
 from starlette.requests import HTTPConnection
 
 from redis_mob.errors import shown
-from redis_mob.security.bearer_tokens import is_loopback
+from redis_mob.security.bearer_tokens import ALL_ADDRESSES, is_loopback
 from redis_mob.ui.refusals import ForbiddenError
 from redis_mob.ui.settings import UiSettings
 
-_ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -49,7 +48,7 @@ def check_origin(connection: HTTPConnection, settings: UiSettings) -> None:
 def _known(settings: UiSettings) -> frozenset[str] | None:
     """The names of this host; None if it is not known under which names it is reached."""
     own = {settings.host, *_LOOPBACK} if is_loopback(settings.host) else {settings.host}
-    if settings.host in _ANY:
+    if settings.host in ALL_ADDRESSES:
         return frozenset((*settings.allowed_hosts, *_LOOPBACK)) if settings.allowed_hosts else None
     return frozenset((*own, *settings.allowed_hosts))
 
