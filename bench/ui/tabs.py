@@ -23,12 +23,12 @@ from redis import Redis
 
 from redis_mob import MobStorage
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.http_serving import listening
 from redis_mob.models.events import NewMobEvent
 from redis_mob.models.flow_events import StepDispatched, StepTargetCompleted
 from redis_mob.models.ids import AgentRuntimeId
 from redis_mob.testing.faults import Fault, fault_proxy
 from redis_mob.ui.app import ui_app
-from redis_mob.ui.serving import listening
 from redis_mob.ui.settings import RETRY, UiSettings
 from tests.fleet.flows import FLOW, mob, step
 from tests.support.raw_client import RawClient
@@ -82,7 +82,7 @@ async def measure(options: argparse.Namespace) -> bool:
         proxy = await stack.enter_async_context(fault_proxy(storage.url))
         opening = MobStorage.open(proxy.url, namespace="bench", retry=RETRY)
         app = ui_app(await stack.enter_async_context(opening), UiSettings())
-        bound = stack.enter_context(listening(UiSettings(port=0)))
+        bound = stack.enter_context(listening("127.0.0.1", 0, "--port 0"))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, proxy_headers=False))
         serving = asyncio.create_task(server._serve([bound]))  # pyright: ignore[reportPrivateUsage] - takes no signals
         fleet = Fleet(storage, CHAIN, {"*": handler})
