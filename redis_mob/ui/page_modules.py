@@ -1,4 +1,6 @@
-"""Puts the modules of the page together into one, so that a browser asks for one file (decision 0064).
+"""Puts the modules of the page, which are written as they run (decision 0052), together into one that is sent.
+
+A browser asks for one file then, and not for thirty (decision 0064).
 
 It knows the forms of import and export that the page has, each on a line of its own, and refuses others. Each module
 stays a scope of its own: names of two never meet. An import is the value that it has when its module has run, so that
