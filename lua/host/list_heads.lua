@@ -21,10 +21,12 @@ while most > 0 do
       break
     end
     local scope = scope_at(host_scopes, field)
-    if not scope then damaged(host_scopes, 'scope ' .. string.sub(field, 1, 40) .. ' is gone') end
-    local head, at = head_at(host_heads, field), #page
-    page[at + 1], page[at + 2], page[at + 3], page[at + 4] = field, scope.version, scope.commit, head
-    size = size + #head
+    -- one whose loss was accepted is listed and gone
+    if scope then
+      local head, at = head_at(host_heads, field), #page
+      page[at + 1], page[at + 2], page[at + 3], page[at + 4] = field, scope.version, scope.commit, head
+      size = size + #head
+    end
     from = '(' .. field
   end
   most = (most > CHUNK and #fields > CHUNK and size < PAGE) and most - CHUNK or 0

@@ -8,9 +8,10 @@
 local MEASURED = {
   { 'HLEN', specs, spec_revisions, profiles, profile_revisions, supervisors, overlays, definitions, event_identities,
     documents, versions, history, tokens, seal_key_checks, lost, limits, deletions, retention, schedules, pauses,
-    webhooks, webhook_secrets, webhook_progress, debounces, budgets, reservations, model_usage },
+    webhooks, webhook_secrets, webhook_progress, debounces, budgets, reservations, model_usage,
+    host_fence, host_scopes, host_heads, host_rows, host_commits },
   { 'ZCARD', overlay_places, due, ready, queued, workers, events_by_time, ids, scheduled, schedule_definitions,
-    dead_letters, gated, gate_times, asks, conversing },
+    dead_letters, gated, gate_times, asks, conversing, host_names, host_order },
   { 'XLEN', events },
   { 'SCARD', seal_keys },
 }
