@@ -203,7 +203,9 @@ class HostFencedOutError(CasConflictError):
     """
 
     def __init__(self, token: int, current: int) -> None:
-        super().__init__(f"token {token} is fenced out: the current one is {current or 'none'}; acquire the fence again")
+        super().__init__(
+            f"token {token} is fenced out: the current one is {current or 'none'}; acquire the fence again"
+        )
         self.token = token
         self.current = current
 

@@ -75,7 +75,9 @@ class MemoryHostStore(HostStore):
 
     async def list_heads(self, kind: ScopeKind, after: str | None = None, limit: int = 1000) -> HeadPage:
         letter, most = kind_letter(kind), limit_of(limit)
-        behind = letter if optional_text("after", after) is None else letter + name_of_scope("after", after or "").encode()
+        behind = (
+            letter if optional_text("after", after) is None else letter + name_of_scope("after", after or "").encode()
+        )
         scopes = self._access.content.host.scopes
         fields = sorted(field for field in scopes if field.startswith(letter) and field > behind)
         heads = tuple(ScopeHead(decode_scope_name(field), _head(scopes[field])) for field in islice(fields, most))
