@@ -19,8 +19,8 @@ def recreated(scope: ScopeRef) -> InternalError:
 def undroppable(update: ScopeUpdate, first: int) -> InternalError:
     """New rows would take the indices of rows that were dropped."""
     return InternalError(
-        f"{shortened(update.scope)}: truncate_after {update.truncate_after} is before row {first}, the first one that is "
-        "there: the rows before it were dropped, and no others take their indices"
+        f"{shortened(update.scope)}: truncate_after {update.truncate_after} is before row {first}, the first one that "
+        "is there: the rows before it were dropped, and no others take their indices"
     )
 
 

@@ -20,7 +20,12 @@ from redis_mob.codec.host import (
 )
 from redis_mob.codec.host_refusals import dropped, recreated, undroppable
 from redis_mob.contracts.host import HostStore
-from redis_mob.errors import HostCommitReusedError, HostConflictError, HostFencedOutError, HostFenceHeldError
+from redis_mob.contracts.host_errors import (
+    HostCommitReusedError,
+    HostConflictError,
+    HostFencedOutError,
+    HostFenceHeldError,
+)
 from redis_mob.memory.host_realm import KeptScope
 from redis_mob.memory.namespace import Access
 from redis_mob.models.host import (

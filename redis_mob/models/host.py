@@ -1,4 +1,4 @@
-"""What Core of meerkat keeps in a host store: scopes of rows, the batches that change them, and the fence of a realm."""
+"""What meerkat keeps in a host store: scopes of rows, the batches that change them, and the fence of a realm."""
 
 from __future__ import annotations
 

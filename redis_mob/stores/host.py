@@ -1,4 +1,4 @@
-"""The host store on Redis: each method encodes, calls one script, and reads its reply."""
+"""The host store on Redis: each method encodes, calls one script, and reads its reply (decision 0063)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts.host import HostStore
-from redis_mob.errors import HostCommitReusedError, HostConflictError, HostFencedOutError, HostFenceHeldError
+from redis_mob.contracts.host_errors import (
+    HostCommitReusedError,
+    HostConflictError,
+    HostFencedOutError,
+    HostFenceHeldError,
+)
 from redis_mob.models.host import (
     REMEMBERED_COMMITS,
     AcquireMode,
@@ -104,12 +109,12 @@ class RedisHostStore(HostStore):
     async def read_rows(self, scope: ScopeRef, start: int = 0, limit: int = 1000) -> list[bytes]:
         field, first, most = scope_field(scope), index_of("start", start), limit_of(limit)
         for _ in range(_READINGS):
-            rows = await self._rows(scope, field, first, most)
+            rows = await self._read_rows(scope, field, first, most)
             if rows is not None:
                 return rows
         raise is_changing(scope)
 
-    async def _rows(self, scope: ScopeRef, field: bytes, first: int, most: int) -> list[bytes] | None:
+    async def _read_rows(self, scope: ScopeRef, field: bytes, first: int, most: int) -> list[bytes] | None:
         """Rows of one version; None if there came another one between two pages."""
         rows, version = list[bytes](), b""
         while True:

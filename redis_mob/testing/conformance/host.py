@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from redis_mob.contracts import HostStore
-from redis_mob.errors import (
+from redis_mob.contracts.host_errors import (
     HostCommitReusedError,
     HostConflictError,
     HostFencedOutError,
     HostFenceHeldError,
+)
+from redis_mob.errors import (
     InternalError,
     MobStoreError,
     ValidationError,
