@@ -41,11 +41,12 @@ from redis_mob.models.host import (
     ScopeHead,
     ScopeKind,
     ScopeRef,
+    ScopeUpdate,
     VersionedHead,
 )
 
-_FENCED, _GONE, _DROPPED = 2, 3, 4
-"""What lua/host/commit.lua answers beside the codes that all scripts share."""
+_FENCED, _GONE = 2, 3
+"""What lua/host/commit.lua answers beside the codes that all scripts share; the one left is a row that was dropped."""
 
 _READINGS = 20
 """How often rows are read that take several pages, if the scope changes between them."""
@@ -160,24 +161,24 @@ class RedisHostStore(HostStore):
                 "updates": [encode_update(field, update) for field, update in updates],
             },
         )
-        match reply:
-            case [Reply.WON | Reply.LOST as code]:
-                return code == Reply.WON
-            case [_, number, *_] if number and reply[0] != _FENCED:
-                update = updates[number - 1][1]
-            case _:
-                update = None
-        match reply:
-            case [code, current] if code == _FENCED:
-                raise HostFencedOutError(batch.fence, current)
-            case [Reply.CONFLICT, _, actual] if update:
-                raise HostConflictError(update.scope.kind, update.scope.name, update.previous, actual or None)
-            case [code, _] if code == _GONE and update:
-                raise recreated(update.scope)
-            case [code, _, first] if code == _DROPPED and update:
-                raise undroppable(update, first)
-            case _:
-                raise HostCommitReusedError(batch.commit_id)
+        return _landed(batch, updates, reply)
+
+
+def _landed(batch: CommitBatch, updates: list[tuple[bytes, ScopeUpdate]], reply: list[int]) -> bool:
+    """Whether a commit happened now, or did before; raises what any other reply stands for."""
+    code, *details = reply
+    match code:
+        case Reply.WON | Reply.LOST:
+            return code == Reply.WON
+        case Reply.EXISTS:
+            raise HostCommitReusedError(batch.commit_id)
+        case _ if code == _FENCED:
+            raise HostFencedOutError(batch.fence, details[0])
+        case _:
+            update = updates[details[0] - 1][1]
+    if code == Reply.CONFLICT:
+        raise HostConflictError(update.scope.kind, update.scope.name, update.previous, details[1] or None)
+    raise recreated(update.scope) if code == _GONE else undroppable(update, details[1])
 
 
 def _head(what: str, version: int, commit: bytes, head: bytes) -> VersionedHead:

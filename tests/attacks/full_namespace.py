@@ -275,8 +275,9 @@ async def _fill_documents(storage: MobStorage) -> None:
 
 async def _fill_host(host: HostStore) -> None:
     """A scope of many versions, one that has dropped rows, and one that is deleted."""
-    for _ in range(12):
-        token = (await host.acquire_fence(AcquireMode.TAKEOVER)).token
+    for _ in range(HOST_TOKEN - 1):
+        await host.acquire_fence(AcquireMode.TAKEOVER)
+    token = (await host.acquire_fence(AcquireMode.TAKEOVER)).token
     rows = [b"row %d" % number for number in range(12)]
     await host.commit(batch("first", token, created(mob_scope(), *rows), created(record_scope()), created(_GONE)))
     await host.commit(batch("second", token, changed(mob_scope(), 1, drop_before=10), changed(_GONE, 1, delete=True)))
