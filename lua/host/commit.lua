@@ -36,6 +36,7 @@ end
 --- @keys meta host_fence host_scopes host_heads host_names host_rows host_commits host_order
 --- @args commit digest fence kept updates:update*
 local landed = redis.call('HGET', host_commits, commit)
+if landed and not string.find(landed, '^%x+\n$') then damaged(host_commits, 'commit ' .. commit .. ' cannot be read') end
 if landed then return { landed == digest .. '\n' and LOST or EXISTS } end
 expect_whole('HLEN', host_commits)
 local token, _, commits = fence_at(host_fence)

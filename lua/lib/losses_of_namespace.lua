@@ -4,6 +4,7 @@
 --- @include lib/counters
 --- @include lib/losses
 --- @include lib/namespace_keys
+--- @include lib/host_losses
 
 local MEASURED = {
   { 'HLEN', specs, spec_revisions, profiles, profile_revisions, supervisors, overlays, definitions, event_identities,
@@ -184,6 +185,7 @@ local function find_losses()
   found.config, found.overlays = find_unpaired(ids, documents), find_unpaired(overlay_places, overlays)
   found.specs, found.profiles = find_revisions(specs, spec_revisions), find_revisions(profiles, profile_revisions)
   found.tokens = find_tokens()
+  found.hosts, found.broken_scopes = find_unpaired(host_names, host_scopes), find_broken_scopes()
   found.versionless, found.broken = find_versionless(), find_broken_histories()
   return found
 end

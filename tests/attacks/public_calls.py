@@ -36,7 +36,7 @@ from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExc
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey
-from redis_mob.models.host import AcquireMode, FenceTiming, ScopeKind
+from redis_mob.models.host import AcquireMode, FenceGrant, FenceTiming, ScopeKind
 from redis_mob.models.labels import LabelChange, Labels
 from redis_mob.models.limits import Counts, Limit
 from redis_mob.models.model_usage import UsedBy
@@ -454,6 +454,10 @@ async def everything(storage: MobStorage) -> Any:
 
 def readable(result: Any) -> Any:
     """A result that has a text, of what every backend knows."""
+    if isinstance(result, FenceGrant):
+        return result.token
+    if isinstance(result, FenceTiming):
+        return str(result)
     if isinstance(result, Webhooks):
         return [result.webhooks, result.unreadable]
     if isinstance(result, WebhookTurn):
