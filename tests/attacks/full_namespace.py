@@ -288,8 +288,10 @@ async def _commit_all(host: HostStore) -> list[bool]:
         batch("first", HOST_TOKEN, created(mob_scope(), *rows), created(record_scope()), created(_GONE)),
         batch("second", HOST_TOKEN, changed(mob_scope(), 1, drop_before=10), changed(_GONE, 1, delete=True)),
     ]
-    for version in range(2, 12):
-        batches.append(batch(f"{version}", HOST_TOKEN, changed(mob_scope(), version, head=b"head %d" % version)))
+    batches += [
+        batch(f"{version}", HOST_TOKEN, changed(mob_scope(), version, head=b"head %d" % version))
+        for version in range(2, 12)
+    ]
     return [await host.commit(one) for one in batches]
 
 
