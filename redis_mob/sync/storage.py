@@ -19,6 +19,7 @@ from redis_mob.sync.stores import (
     Conversations,
     Events,
     Executions,
+    Host,
     Operations,
     Pauses,
     Progress,
@@ -68,6 +69,7 @@ class MobStorage:
         self.webhooks = Webhooks(loop, opened.webhooks)
         self.operations = Operations(loop, opened.operations)
         self.config = Config(loop, opened.config)
+        self.host = Host(loop, opened.host)
 
     @classmethod
     def open(

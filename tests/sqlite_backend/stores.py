@@ -27,13 +27,14 @@ TABLES = (
 
 class SqliteStores:
     """The stores of a database, over one connection; it has none of executions, nor of what these ask
-    and keep, nor of conversations or budgets."""
+    and keep, nor of conversations, budgets or hosts."""
 
     executions = None
     checkpoints = None
     asks = None
     conversations = None
     budgets = None
+    host = None
 
     def __init__(self, database: Database) -> None:
         self.events = SqliteEventStore(database)

@@ -36,6 +36,7 @@ from redis_mob.testing.conformance.due_work import TestDueWork, TestWorkers
 from redis_mob.testing.conformance.event_log import TestEventBatches, TestEventLog, TestStoredEvents
 from redis_mob.testing.conformance.executions import TestCancellation, TestComparing, TestFleetRuns
 from redis_mob.testing.conformance.flow_state import TestFlowState, TestRunSnapshots
+from redis_mob.testing.conformance.host import TestHostCommits, TestHostFence, TestHostScopes
 from redis_mob.testing.conformance.interrupted_changes import TestInterruptedChanges
 from redis_mob.testing.conformance.items import TestItems
 from redis_mob.testing.conformance.labels import TestLabels
@@ -108,6 +109,9 @@ __all__ = [
     "TestFleetRuns",
     "TestFlowState",
     "TestFrames",
+    "TestHostCommits",
+    "TestHostFence",
+    "TestHostScopes",
     "TestInterruptedChanges",
     "TestInterruptedSubscriptions",
     "TestItems",
