@@ -605,7 +605,7 @@ def _about_documents() -> dict[str, Question]:
         "records": lambda s: s.records.list("c"),
         "records behind": lambda s: s.records.list("c", "a", 1),
         "collections": lambda s: s.records.collections(),
-        "insert record, again": lambda s: s.records.insert("c", "m", {"of": "m"}),
+        "insert record, again": lambda s: s.records.insert("c", "gone", {"of": "gone"}),
         "put record, lost": lambda s: s.records.compare_and_put("c", "m", 1, 2),
         "delete record, absent": lambda s: s.records.compare_and_delete("c", "x", None),
         "create profile": lambda s: settled(s.realm_profiles.create("m", profile())),
