@@ -48,6 +48,7 @@ mend_meta(found)
 list_again(ids, found.config)
 list_again(overlay_places, found.overlays)
 list_again(host_names, found.hosts)
+list_again(record_places, found.records)
 for _, place in ipairs(found.config.gone) do
   mutate('HDEL', versions, place)
   forget_past(place)

@@ -22,6 +22,7 @@ from redis_mob.contracts import (
     MobRuntimeMetadataStore,
     MobSpecStore,
     RealmProfileStore,
+    RecordStore,
     WatchableConfigStore,
 )
 
@@ -64,6 +65,9 @@ class Stores(Protocol):
 
     @property
     def host(self) -> HostStore | None: ...
+
+    @property
+    def records(self) -> RecordStore | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,14 @@ class StoredProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A generic record."""
+
+    collection: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredDocument:
     """A config document; the damage lies in its text, not in its revision."""
 
@@ -119,7 +131,14 @@ class StoredDocument:
 
 
 Record: TypeAlias = (
-    StoredEvent | StoredRun | StoredSpec | StoredSupervisor | StoredOverlay | StoredProfile | StoredDocument
+    StoredEvent
+    | StoredRun
+    | StoredSpec
+    | StoredSupervisor
+    | StoredOverlay
+    | StoredProfile
+    | StoredRecord
+    | StoredDocument
 )
 """Something that is stored, by what names it."""
 

@@ -27,7 +27,7 @@ TABLES = (
 
 class SqliteStores:
     """The stores of a database, over one connection; it has none of executions, nor of what these ask
-    and keep, nor of conversations, budgets or hosts."""
+    and keep, nor of conversations, budgets, hosts or generic records."""
 
     executions = None
     checkpoints = None
@@ -35,6 +35,7 @@ class SqliteStores:
     conversations = None
     budgets = None
     host = None
+    records = None
 
     def __init__(self, database: Database) -> None:
         self.events = SqliteEventStore(database)

@@ -29,6 +29,7 @@ from redis_mob.contracts import (
     OperationsStore,
     ProgressStore,
     RealmProfileStore,
+    RecordStore,
     SteeringStore,
     WatchableConfigStore,
 )
@@ -46,6 +47,7 @@ TWINS: dict[type, type] = {
     MobSpecStore: stores.Specs,
     MobRuntimeMetadataStore: stores.RuntimeMetadata,
     RealmProfileStore: stores.RealmProfiles,
+    RecordStore: stores.Records,
     WatchableConfigStore: stores.Config,
     CheckpointStore: stores.Checkpoints,
     ExecutionStore: stores.Executions,

@@ -27,7 +27,8 @@ _OF_NAMESPACE = (
     "seal_keys seal_key_checks deletions retention schedules scheduled schedule_definitions pauses "
     "webhooks webhook_secrets webhook_progress dead_letters gated gate_times debounces asks conversing "
     "budgets reservations model_usage "
-    "host_fence host_scopes host_heads host_names host_rows host_commits host_order"
+    "host_fence host_scopes host_heads host_names host_rows host_commits host_order "
+    "generic_records record_places"
 )
 _PARENT = "parent"
 OWNERS = {

@@ -162,6 +162,10 @@ class Keys:
         """Hash: the newest commits of the host store by id, and the digest of what each said."""
         self.host_order = f"{tag}host:order"
         """Sorted set: these commits, and the scopes that they deleted, by the number of the commit."""
+        self.records = f"{tag}records"
+        """Hash: generic records, by collection and key (codec/records.py)."""
+        self.record_places = f"{tag}records:places"
+        """Sorted set in lexical order: collection and key of each generic record."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -241,6 +245,8 @@ class Keys:
             self.host_rows,
             self.host_commits,
             self.host_order,
+            self.records,
+            self.record_places,
         ]
 
     def named(self, name: str) -> str:
@@ -293,7 +299,7 @@ _TYPES = {
     **dict.fromkeys(("runs", "runs:by_status", "runs:by_attribute", "events:by_time"), "zset"),
     **dict.fromkeys(("overlays:places", "config:ids"), "zset"),
     **dict.fromkeys(("due", "ready", "queued", "workers", "schedules:due", "schedules:definitions"), "zset"),
-    "webhooks:dead": "zset",
+    **dict.fromkeys(("webhooks:dead", "records:places"), "zset"),
     **dict.fromkeys(("gated", "gated:times", "asks", "conversing", "conversations"), "zset"),
     **dict.fromkeys(("host:names", "host:order"), "zset"),
     "seal_keys": "set",

@@ -22,6 +22,7 @@ from redis_mob.contracts import (
     MobRuntimeMetadataStore,
     MobSpecStore,
     RealmProfileStore,
+    RecordStore,
     WatchableConfigStore,
 )
 from redis_mob.testing.backend import Backend, Stores
@@ -110,6 +111,10 @@ class Guarantee:
     @pytest.fixture
     def host(self, stores: Stores) -> HostStore:
         return given("host", stores.host)
+
+    @pytest.fixture
+    def records(self, stores: Stores) -> RecordStore:
+        return given("records", stores.records)
 
 
 def given(name: str, store: S | None) -> S:
