@@ -297,7 +297,7 @@ async def test_commits_that_another_worker_has_made_stale_are_counted(
     run = await run_flow(storage, mob({"a": step(), "b": step(), "c": step("a", "b")}), work, workers=3)
     assert run.status == "completed" and not outcomes[0]
     labels = {"mob": run.mob_id, "flow": run.flow_id}
-    assert told.points(names.COMMITS_LOST.name) == [(labels, outcomes.count(False))]
+    assert told.points(names.COMMITS_LOST.name) == [(labels, outcomes.count(Commit.LOST))]
     assert [number for _, number in told.points(names.RUN_COMPLETED.name)] == [1]
     assert Counter(one.name for one in told.spans("step")) == {"step a": 1, "step b": 1, "step c": 1}
 
