@@ -15,12 +15,12 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from redis_mob import contracts
-from redis_mob.models import MobRunStatus
+from redis_mob.models import MobCompleted, MobRunStatus, NewMobEvent
 from redis_mob.models.flow_schedule import ScheduleRecord
 from redis_mob.models.retention import RetentionPolicy
 from redis_mob.models.run_copy import RunCopy
 from redis_mob.storage import MobStorage
-from redis_mob.testing.samples.documents import authority, overlay
+from redis_mob.testing.samples.documents import authority, definition, overlay
 from redis_mob.testing.samples.driven_runs import ONE_STEP, pending
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, authority_input, failure_entry, step_entry
@@ -256,6 +256,12 @@ WEBHOOKS = {
 """Operations of webhooks; each turn is over at once, since the clocks of the two differ."""
 
 
+async def _told(storage: MobStorage) -> int:
+    told = NewMobEvent(mob_id="told", kind=MobCompleted(), timestamp=NOON)
+    revision, _ = await storage.specs.put_spec_and_append_event("told", definition("told"), told)
+    return revision
+
+
 async def _has_turn(storage: MobStorage, name: str) -> bool:
     return await storage.webhooks.take_turn(name, "worker", timedelta()) is not None
 
@@ -270,10 +276,16 @@ async def _moved(storage: MobStorage, name: str, cursor: int) -> bool:
     return moved is not None
 
 
+FURTHER_LOG = {
+    "prune_events": Operation([], _pruned),
+    "put_spec_and_append_event": Operation([], _told),
+}
+"""What changes the log, and is no method of its store alone."""
+
 TRACKS: Mapping[str, Track] = {
     "runs of a": runs_of("a"),
     "runs of b": runs_of("b"),
-    "log": objects({**calls.LOG, "prune_events": Operation([], _pruned)}),
+    "log": objects({**calls.LOG, **FURTHER_LOG}),
     "retention": objects(RETENTION),
     "specs": objects(calls.SPECS),
     "runtime metadata": objects({**calls.RUNTIME_METADATA, **FURTHER_METADATA}),
