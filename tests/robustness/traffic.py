@@ -16,13 +16,13 @@ from uuid import UUID
 
 from redis_mob import contracts
 from redis_mob.contracts.host_errors import HostFencedOutError
-from redis_mob.models import MobRunStatus
+from redis_mob.models import MobCompleted, MobRunStatus, NewMobEvent
 from redis_mob.models.flow_schedule import ScheduleRecord
 from redis_mob.models.host import AcquireMode, ScopeKind
 from redis_mob.models.retention import RetentionPolicy
 from redis_mob.models.run_copy import RunCopy
 from redis_mob.storage import MobStorage
-from redis_mob.testing.samples.documents import authority, overlay
+from redis_mob.testing.samples.documents import authority, definition, overlay
 from redis_mob.testing.samples.driven_runs import ONE_STEP, pending
 from redis_mob.testing.samples.host import batch, changed, created, mob_scope
 from redis_mob.testing.samples.schedules import schedule
@@ -262,6 +262,12 @@ WEBHOOKS = {
 """Operations of webhooks; each turn is over at once, since the clocks of the two differ."""
 
 
+async def _told(storage: MobStorage) -> int:
+    told = NewMobEvent(mob_id="told", kind=MobCompleted(), timestamp=NOON)
+    revision, _ = await storage.specs.put_spec_and_append_event("told", definition("told"), told)
+    return revision
+
+
 async def _has_turn(storage: MobStorage, name: str) -> bool:
     return await storage.webhooks.take_turn(name, "worker", timedelta()) is not None
 
@@ -274,6 +280,13 @@ async def _moved(storage: MobStorage, name: str, cursor: int) -> bool:
         name, "worker", turn.number, progress(cursor), length=timedelta(), dead=[letter(cursor)], settled=turn.again
     )
     return moved is not None
+
+
+FURTHER_LOG = {
+    "prune_events": Operation([], _pruned),
+    "put_spec_and_append_event": Operation([], _told),
+}
+"""What changes the log, and is no method of its store alone."""
 
 
 HOST = {
@@ -305,7 +318,7 @@ async def _committed(storage: MobStorage, name: str, number: int) -> bool:
 TRACKS: Mapping[str, Track] = {
     "runs of a": runs_of("a"),
     "runs of b": runs_of("b"),
-    "log": objects({**calls.LOG, "prune_events": Operation([], _pruned)}),
+    "log": objects({**calls.LOG, **FURTHER_LOG}),
     "retention": objects(RETENTION),
     "specs": objects(calls.SPECS),
     "runtime metadata": objects({**calls.RUNTIME_METADATA, **FURTHER_METADATA}),
