@@ -47,6 +47,7 @@ from redis_mob.testing.conformance.ledgers import (
     TestStepLedger,
     TestStepLedgerOutputs,
 )
+from redis_mob.testing.conformance.overlays import TestOverlays
 from redis_mob.testing.conformance.pruning import TestPruning, TestStructuralEvents
 from redis_mob.testing.conformance.realm_profiles import (
     TestRealmProfileRevisions,
@@ -58,7 +59,6 @@ from redis_mob.testing.conformance.run_status import TestRunStatus
 from redis_mob.testing.conformance.runs import TestDamagedRuns, TestListsOfRuns, TestNamesInRuns, TestRuns
 from redis_mob.testing.conformance.runtime_metadata import (
     TestMetadataOfMobs,
-    TestOverlays,
     TestSupervisorAuthority,
     TestSupervisorSuccession,
     TestUnreadableMetadata,
