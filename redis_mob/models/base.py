@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
-from typing import Annotated, Any, NoReturn, Self, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar, cast, get_args
 from uuid import UUID
 
 from pydantic import (
@@ -108,7 +108,8 @@ class Model(BaseModel):
         ser_json_inf_nan="constants",  # so that reading back what is no JSON number refuses it; null would pass
     )
 
-    __pydantic_extra__: dict[str, JsonValue] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
+    if not TYPE_CHECKING:  # a type checker would take it for a parameter of the constructor
+        __pydantic_extra__: dict[str, JsonValue]
 
     def __init__(self, /, **data: Any) -> None:
         super().__init__(**data)
