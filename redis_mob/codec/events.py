@@ -59,8 +59,8 @@ _PRE_0_6 = "schema_version is missing; history of a mob from before meerkat 0.6 
 _SPEAKING = (FlowStarted, FlowCompleted, FlowFailed, StepTargetFailed, StepFailed, StepSkipped, UnknownEvent)
 """The kinds that have what users or handlers say: parameters, outputs, reasons."""
 
-_SCRIPTS_LOOK_AT = re.compile(rb'{"type":"(?:[^"\\]|\\.)*"(?:,"run_id":"[^"]*")?')
-"""What scripts look at in a kind: its type, and the run, where that comes next."""
+_SCRIPTS_LOOK_AT = re.compile(rb'{"type":"(?:[^"\\]|\\.)*"(?:,"run_id":"[^"]*"|[,}])')
+"""What scripts look at in a kind: its type, and the run, where that comes next, or what ends the type."""
 
 _AROUND = b"\x1e"
 """What stands between a kind and what is around it, where there is any: no JSON text has it."""
@@ -299,6 +299,9 @@ def _unsupported(version: object) -> str:
 
 def _kind_json(kind: MobEventKind) -> str:
     """The JSON of a kind in the order of its fields, with the reference that the public form leaves out at the end."""
+    if isinstance(kind, UnknownEvent) and (run_id := kind.run_id) is not None:
+        # scripts find the run behind the type
+        return json_text({"type": kind.type, "run_id": run_id, **kind.content})
     public = kind.model_dump_json(warnings="error")
     if isinstance(kind, MemberSpawned) and kind.bridge_member_ref is not None:
         return f'{public[:-1]},"{_REF}":{kind.bridge_member_ref.model_dump_json(warnings="error")}}}'
