@@ -12,7 +12,7 @@ from redis_mob.kernel.validation import validate
 from redis_mob.models import MobDefinition
 from redis_mob.storage import MobStorage
 
-NODE = {"kind": "step", "step_id": "s", "depends_on": [], "depends_on_mode": "all"}
+NODE: dict[str, Any] = {"kind": "step", "step_id": "s", "depends_on": [], "depends_on_mode": "all"}
 LOOP: dict[str, Any] = {
     "kind": "repeat_until",
     "loop_id": "l",
