@@ -174,7 +174,7 @@ STRUCTURAL_KINDS = (
     "members_wired_batch",
     "members_unwired",
 )
-"""Kinds of events from which the structure of a mob is rebuilt, one without a class among them (contract: events-14)."""
+"""Kinds of events from which the structure of a mob is rebuilt; one has no class here (contract: events-14)."""
 
 
 class EventEnvelope(SecretModel):
