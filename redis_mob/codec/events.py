@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, NamedTuple, cast
 
 from pydantic import Field, ValidationError
@@ -16,7 +17,7 @@ from redis_mob.codec.arguments import moment as checked_moment
 from redis_mob.codec.ledgers import microseconds, moment
 from redis_mob.codec.packing import pack
 from redis_mob.codec.payloads import payload
-from redis_mob.errors import InternalError, SerializationError, shortened, shown
+from redis_mob.errors import CasConflictError, InternalError, SerializationError, shortened, shown
 from redis_mob.models.base import SCHEMA_VERSION, format_timestamp, is_none, json_text
 from redis_mob.models.events import (
     KIND_CLASSES,
@@ -25,6 +26,7 @@ from redis_mob.models.events import (
     EventEnvelope,
     MobEvent,
     MobEventKind,
+    MobReset,
     NewMobEvent,
     terminal_identity,
 )
@@ -37,6 +39,7 @@ from redis_mob.models.flow_events import (
     StepTargetCompleted,
     StepTargetFailed,
 )
+from redis_mob.models.later_events import ForkJobTerminal
 from redis_mob.models.member_events import MemberSpawned
 from redis_mob.models.member_ref import MEMBER_REF
 from redis_mob.models.problems import problems
@@ -58,7 +61,16 @@ _PRE_0_6 = "schema_version is missing; history of a mob from before meerkat 0.6 
 
 _KINDS = frozenset(KIND_CLASSES)
 
-_SPEAKING = {FlowStarted, FlowCompleted, FlowFailed, StepTargetFailed, StepFailed, StepSkipped, UnknownEvent}
+_SPEAKING = {
+    FlowStarted,
+    FlowCompleted,
+    FlowFailed,
+    StepTargetFailed,
+    StepFailed,
+    StepSkipped,
+    ForkJobTerminal,
+    UnknownEvent,
+}
 """The kinds that have what users or handlers say: parameters, outputs, reasons."""
 
 _SCRIPTS_LOOK_AT = re.compile(rb'{"type":"(?:[^"\\]|\\.)*"(?:,"run_id":"[^"]*"|[,}])')
@@ -93,16 +105,14 @@ _FIELDS: Mapping[str, Callable[[bytes], Any]] = {
 class EncodedEvent(NamedTuple):
     """A new event as the scripts of the log take it.
 
-    `timestamp` is integer microseconds since 1970 as text, empty for the server's clock. `terminal` identifies the
-    run that the event ends (a msgpack array of mob, run, flow), `once` the step whose failure it tells (mob, run,
-    step); both are empty for other events.
+    `timestamp` is integer microseconds since 1970 as text, empty for the server's clock. `identities` name what happens
+    once: the first one says what that is, the second, where there is one, what was told of it (see `identities_of`).
     """
 
     mob_id: bytes
     timestamp: bytes
     kind: bytes
-    terminal: bytes
-    once: bytes
+    identities: tuple[bytes, ...]
 
 
 def encode_new_event(event: NewMobEvent, *, is_vouched: bool = False) -> EncodedEvent:
@@ -123,15 +133,42 @@ def _encoded(event: NewMobEvent, *, is_vouched: bool) -> EncodedEvent:
         kind = MOB_EVENT_KIND.validate_json(written)
         if around:
             _Around.model_validate_json(around[len(_AROUND) :])
-    ends = terminal_identity(kind)
     at = None if event.timestamp is None else checked_moment("timestamp", event.timestamp)
     return EncodedEvent(
         mob_id=mob_id,
         timestamp=b"" if at is None else b"%d" % microseconds(at.astimezone(UTC)),
         kind=_payload(written + around) if around or _is_speaking(kind) else written,
-        terminal=pack((event.mob_id, *ends)) if ends else b"",
-        once=pack((event.mob_id, kind.run_id, kind.step_id)) if isinstance(kind, StepFailed) else b"",
+        identities=_identities_of(event.mob_id, kind, written + around),
     )
+
+
+def end_identity(mob_id: str, run_id: str, flow_id: str) -> bytes:
+    """The identity of the event that ends a run."""
+    return b"t" + pack((mob_id, run_id, flow_id))
+
+
+def _identities_of(mob_id: str, kind: MobEventKind, written: bytes) -> tuple[bytes, ...]:
+    """The names under which the index of the log knows an event; a letter for what it is comes first.
+
+    `t` is the end of a run, `f` the failure of a step, `c` the same with what was said of it. `j` is the outcome of a
+    job and `k` the same with what was said of it; lua/lib/event_log puts the last reset of the mob behind these two,
+    which is known by `r`: a reset begins anew (contract: events-23).
+    """
+    if (ends := terminal_identity(kind)) is not None:
+        return (end_identity(mob_id, *ends),)
+    if isinstance(kind, StepFailed):
+        once = pack((mob_id, kind.run_id, kind.step_id))
+        return b"f" + once, b"c" + once + _digest(written)
+    if isinstance(kind, ForkJobTerminal):
+        job = pack((mob_id, kind.job_id, kind.child))
+        # what is said is compared as JSON: the order of fields is not looked at
+        said = json_text(kind.model_dump(mode="json", warnings="error"), sort_keys=True)
+        return b"j" + job, b"k" + job + _digest(said.encode())
+    return (b"r" + mob_id.encode(),) if isinstance(kind, MobReset) else ()
+
+
+def _digest(said: bytes) -> bytes:
+    return blake2b(said, digest_size=16).digest()
 
 
 def _is_speaking(kind: MobEventKind) -> bool:
@@ -190,6 +227,21 @@ def require_step_failed(event: NewMobEvent) -> None:
     kind = kind_of(event)
     if not isinstance(kind, StepFailed):
         raise InternalError(f"a step_failed event is needed, not {kind.type}")
+
+
+def require_fork_job_terminal(event: NewMobEvent) -> None:
+    """Raises InternalError for an event of another kind than fork_job_terminal (contract: events-23)."""
+    kind = kind_of(event)
+    if not isinstance(kind, ForkJobTerminal):
+        raise InternalError(f"a fork_job_terminal event is needed, not {kind.type}")
+
+
+def told_otherwise(event: NewMobEvent) -> CasConflictError:
+    """The error for an event of which the log has another one that happened once."""
+    kind = kind_of(event)
+    if isinstance(kind, ForkJobTerminal):
+        return CasConflictError(f"the log has another outcome of job {shown(kind.job_id)} of {shown(kind.child)}")
+    return CasConflictError(f"the log has another {kind.type} event for the same run and step")
 
 
 _PUSHED = re.compile(rb"([0-9]+) ([0-9]+) (-?[0-9]+) ([0-9]+) ")

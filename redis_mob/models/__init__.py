@@ -138,6 +138,7 @@ if TYPE_CHECKING:
         NodeStatus as NodeStatus,
     )
     from redis_mob.models.later_events import (
+        ForkJobTerminal as ForkJobTerminal,
         MemberRetirementStarted as MemberRetirementStarted,
         MobDefinitionUpdated as MobDefinitionUpdated,
         MobOwnerBridgeSessionBound as MobOwnerBridgeSessionBound,
@@ -339,9 +340,10 @@ else:
             "progress": "ProgressEntry ProgressReport RunOver StreamChunk StreamEnd StreamReset",
             "revision": "extract_meta_revision",
             "later_events": (
-                "MemberRetirementStarted MobDefinitionUpdated MobOwnerBridgeSessionBound MobStopped ObjectiveConcluded "
-                "ObjectiveOwnerBound OrchestratorResumeNotificationFailed RemoteMemberRuntimeRetired "
-                "RemoteMemberSupervisorRevoked RespawnTopologyAbandoned TaskCreated TaskUpdated"
+                "ForkJobTerminal MemberRetirementStarted MobDefinitionUpdated MobOwnerBridgeSessionBound MobStopped "
+                "ObjectiveConcluded ObjectiveOwnerBound OrchestratorResumeNotificationFailed "
+                "RemoteMemberRuntimeRetired RemoteMemberSupervisorRevoked RespawnTopologyAbandoned TaskCreated "
+                "TaskUpdated"
             ),
             "ledger": "FailureLedgerEntry LoopIterationLedgerEntry StepLedgerEntry StepRunStatus",
             "message": (

@@ -22,6 +22,7 @@ from redis_mob.models.flow_events import (
     TopologyViolation,
 )
 from redis_mob.models.later_events import (
+    ForkJobTerminal,
     MemberRetirementStarted,
     MobDefinitionUpdated,
     MobOwnerBridgeSessionBound,
@@ -138,6 +139,7 @@ MobEventKind: TypeAlias = Annotated[
     | RemoteMemberSupervisorRevoked
     | ObjectiveOwnerBound
     | ObjectiveConcluded
+    | ForkJobTerminal
     | RespawnTopologyAbandoned
     | OrchestratorResumeNotificationFailed
     | UnknownEvent,

@@ -5,7 +5,9 @@ Fields that only meerkat's runtime can act on are kept as unknown ones (contract
 
 from typing import Literal
 
-from redis_mob.models.base import U64, Items, Model, Uuid
+from pydantic import Field
+
+from redis_mob.models.base import U64, Items, JsonValue, Model, Uuid, is_none
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.ids import AgentRuntimeId
 
@@ -116,3 +118,20 @@ class OrchestratorResumeNotificationFailed(Model):
     member_id: str
     session_id: Uuid
     reason: str
+
+
+class ForkJobTerminal(Model):
+    """A job that a member was forked for has ended. Since meerkat 0.9.
+
+    Its outcome is told once in each epoch of the mob (contract: events-23). `owner_session_id` is the session to which
+    it is owed; `result_digest` is that of `outcome` as meerkat computes it, which is not looked at here.
+    """
+
+    type: Literal["fork_job_terminal"] = "fork_job_terminal"
+    job_id: str
+    child: str
+    owner_session_id: Uuid
+    retained_work: JsonValue | None = Field(default=None, exclude_if=is_none)
+    status: str
+    outcome: JsonValue
+    result_digest: str

@@ -12,7 +12,6 @@ KNOWN_KINDS: set[str] = set()
 """The types of all kinds that have a class; models/events.py fills it in."""
 
 LATER_KINDS = (
-    "fork_job_terminal",
     "member_session_binding_recovered",
     "placed_completion_cancellation_requested",
     "placed_completion_lifecycle_quiesce_ended",

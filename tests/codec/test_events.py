@@ -250,22 +250,29 @@ TERMINAL: list[Callable[[str, str], Any]] = [
 @pytest.mark.parametrize("make", TERMINAL, ids=["completed", "failed", "canceled"])
 def test_terminal_events_share_the_identity_of_their_run(make: Callable[[str, str], Any]) -> None:
     encoded = encode_new_event(NewMobEvent(mob_id="m", kind=make(RUN.upper(), "f")))
-    assert msgpack.unpackb(encoded.terminal) == ["m", RUN, "f"]
-    assert encoded.once == b""
+    [end] = encoded.identities
+    assert end[:1] == b"t"
+    assert msgpack.unpackb(end[1:]) == ["m", RUN, "f"]
 
 
 def test_a_step_failure_is_identified_by_its_step() -> None:
     encoded = encode_new_event(NewMobEvent(mob_id="m", kind=StepFailed(run_id=RUN, step_id="s", reason="r")))
-    assert msgpack.unpackb(encoded.once) == ["m", RUN, "s"]
-    assert encoded.terminal == b""
+    once, told = encoded.identities
+    assert once[:1] + told[:1] == b"fc"
+    assert msgpack.unpackb(once[1:]) == ["m", RUN, "s"]
+    assert told[1:].startswith(once[1:])
 
 
 def test_other_events_have_no_identity() -> None:
     for line in read_jsonl("wire/events.jsonl"):
         event = MobEvent.model_validate_json(json.dumps(line["event"]))
-        encoded = encode_new_event(NewMobEvent(mob_id=event.mob_id, kind=event.kind))
-        assert bool(encoded.terminal) is event.kind.type.startswith(("flow_completed", "flow_failed", "flow_canceled"))
-        assert bool(encoded.once) is (event.kind.type == "step_failed")
+        kinds = [one[:1] for one in encode_new_event(NewMobEvent(mob_id=event.mob_id, kind=event.kind)).identities]
+        if event.kind.type in ("flow_completed", "flow_failed", "flow_canceled"):
+            assert kinds == [b"t"]
+        elif event.kind.type == "step_failed":
+            assert kinds == [b"f", b"c"]
+        else:
+            assert kinds == ([b"r"] if event.kind.type == "mob_reset" else [])
 
 
 @given(st.lists(st.tuples(st.text(), st.text()), min_size=2, max_size=2, unique=True))
@@ -274,7 +281,7 @@ def test_different_ids_never_share_an_identity(pairs: list[tuple[str, str]]) -> 
     kinds = [FlowCanceled(run_id=RUN, flow_id=flow) for _, flow in pairs]
     events = [NewMobEvent(mob_id=mob, kind=kind) for (mob, _), kind in zip(pairs, kinds, strict=True)]
     one, other = map(encode_new_event, events)
-    assert one.terminal != other.terminal
+    assert one.identities != other.identities
 
 
 @given(st.text(), st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=5))

@@ -67,7 +67,7 @@ from redis_mob.testing.conformance.specs import TestSpecRevisions, TestSpecs, Te
 from redis_mob.testing.conformance.step_outputs import TestBoundOfIterations, TestStepOutputs
 from redis_mob.testing.conformance.subscriptions import TestInterruptedSubscriptions, TestLostEvents, TestSubscriptions
 from redis_mob.testing.conformance.terminal_commit import TestTerminalCommit
-from redis_mob.testing.conformance.terminal_events import TestFailedSteps, TestTerminalEvents
+from redis_mob.testing.conformance.terminal_events import TestEndedJobs, TestFailedSteps, TestTerminalEvents
 from redis_mob.testing.conformance.token_limits import TestTokenLimits
 from redis_mob.testing.conformance.transitions import TestLostTransitions, TestTransitions
 
@@ -102,6 +102,7 @@ __all__ = [
     "TestDamagedRuns",
     "TestDebounces",
     "TestDueWork",
+    "TestEndedJobs",
     "TestEventBatches",
     "TestEventLog",
     "TestFailedSteps",
