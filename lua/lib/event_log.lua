@@ -15,7 +15,19 @@ local YEAR_ONE = 62135596800
 local MOST_PUSHED = 4096
 
 local function event_log(meta, stream, identities, by_time, channel)
-  return { meta = meta, stream = stream, identities = identities, by_time = by_time, channel = channel }
+  local log = { meta = meta, stream = stream, identities = identities, by_time = by_time, channel = channel }
+  local resets = {}  -- of mobs, by what this script appends
+
+  -- An identity as the index has it: that of a job has the last reset of its mob behind it, since a reset begins anew.
+  function log.name_of(identity, mob)
+    local letter = string.sub(identity, 1, 1)
+    if letter ~= 'j' and letter ~= 'k' then return identity end
+    return identity .. (resets[mob] or redis.call('HGET', identities, 'r' .. mob) or '0')
+  end
+
+  function log.begin_anew(mob, cursor) resets[mob] = cursor end
+
+  return log
 end
 
 local function take_event()
@@ -42,7 +54,9 @@ local function append_events(log, events)
     cursors[i] = decimal(before + i)
     times[2 * i - 1], times[2 * i] = '0', event.order .. ':' .. cursors[i]
     for _, identity in ipairs(event.identities) do
-      identities[#identities + 1] = { identity, cursors[i] }
+      local is_reset = string.sub(identity, 1, 1) == 'r'
+      if is_reset then log.begin_anew(event.mob, cursors[i]) end
+      identities[#identities + 1] = { log.name_of(identity, event.mob), cursors[i], is_reset }
     end
   end
   if #identities > 0 then redis.call('HLEN', log.identities) end
@@ -61,7 +75,13 @@ local function append_events(log, events)
     --- @include lib/gathering
     local is_alone = not gathered
     if is_alone then gather() end
-    for _, identity in ipairs(identities) do mutate('HSETNX', log.identities, identity[1], identity[2]) end
+    for _, identity in ipairs(identities) do
+      if identity[3] then
+        mutate('HSET', log.identities, identity[1], identity[2])
+      else
+        mutate('HSETNX', log.identities, identity[1], identity[2])
+      end
+    end
     if is_alone then count_gathered() end
   end
   return stored

@@ -42,6 +42,15 @@ class MobEventStore(Protocol):
         """
         ...
 
+    async def append_fork_job_terminal_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
+        """Append a fork_job_terminal event unless (mob, job, child) has one since the last reset of the mob.
+
+        Returns None if the one it has says the same, times aside; raises CasConflictError if it says something else,
+        and InternalError for an event of another kind (contract: events-23). Plain appends count too; pruning does
+        not make room for another one, clear does.
+        """
+        ...
+
     async def append_batch(self, events: Sequence[NewMobEvent], /) -> list[MobEvent]:
         """Append all events, or none, with contiguous cursors in the given order. Nothing happens for an empty list."""
         ...

@@ -18,8 +18,8 @@ class EventLog(EntryLog):
 
     def __init__(self) -> None:
         super().__init__()
-        self._ended: set[bytes] = set()
-        self._failures: dict[bytes, set[bytes]] = {}
+        self._identities: dict[bytes, int] = {}
+        """What happened once, and the cursor of the event that told it first; of resets the last one."""
 
     def append(self, events: Sequence[EncodedEvent], now: datetime) -> list[MobEvent]:
         """Store all events with contiguous cursors, and wake the readers; those without a time happen now."""
@@ -27,11 +27,8 @@ class EventLog(EntryLog):
         return [decode_event(*entry) for entry in stored]
 
     def _store(self, event: EncodedEvent, now: datetime) -> Entry:
-        if event.terminal:
-            self._ended.add(event.terminal)
-        if event.once:
-            self._failures.setdefault(event.once, set()).add(event.kind)
-        return self._append(
+        names = self._names(event)
+        entry = self._append(
             {
                 b"schema_version": EVENT_SCHEMA_VERSION,
                 b"mob_id": event.mob_id,
@@ -39,18 +36,29 @@ class EventLog(EntryLog):
                 b"kind": event.kind,
             }
         )
+        for name in names:
+            if name[:1] == b"r":
+                self._identities[name] = entry[0]
+            else:
+                self._identities.setdefault(name, entry[0])
+        return entry
 
-    def has_ended(self, event: EncodedEvent) -> bool:
-        """Whether the flow that a terminal event ends has ended already."""
-        return event.terminal in self._ended
+    def _names(self, event: EncodedEvent) -> list[bytes]:
+        """The identities of an event, those of jobs with the last reset of the mob behind them."""
+        reset = b"%d" % self._identities.get(b"r" + event.mob_id, 0)
+        return [name + reset if name[:1] in b"jk" else name for name in event.identities]
 
-    def has_ended_with(self, identity: bytes) -> bool:
-        """Whether the flow of this identity has ended."""
-        return identity in self._ended
+    def has(self, event: EncodedEvent) -> bool:
+        """Whether what this event tells has happened already."""
+        return self._names(event)[0] in self._identities
 
-    def failures_of(self, event: EncodedEvent) -> set[bytes]:
-        """What was said already of the step whose failure this event tells."""
-        return self._failures.get(event.once, set())
+    def says(self, event: EncodedEvent) -> bool:
+        """Whether that was told as this event tells it."""
+        return self._names(event)[-1] in self._identities
+
+    def has_identity(self, identity: bytes) -> bool:
+        """Whether something has happened that is known by this identity."""
+        return identity in self._identities
 
     def latest_cursor(self) -> int:
         """The greatest cursor still present, 0 if there is none."""
@@ -81,14 +89,12 @@ class EventLog(EntryLog):
         """Delete the events of a run, and that they happened once."""
         named = pack(run_id)
         self._entries = [entry for entry in self._entries if not _is_of_run(entry, run_id)]
-        self._ended = {identity for identity in self._ended if named not in identity}
-        self._failures = {identity: said for identity, said in self._failures.items() if named not in identity}
+        self._identities = {name: cursor for name, cursor in self._identities.items() if named not in name}
 
     def clear(self) -> None:
         """Delete all events, and what happened once with them."""
         self._entries.clear()
-        self._ended.clear()
-        self._failures.clear()
+        self._identities.clear()
 
 
 def _time_of(entry: Entry) -> int:
@@ -96,4 +102,4 @@ def _time_of(entry: Entry) -> int:
 
 
 def _is_of_run(entry: Entry, run_id: str) -> bool:
-    return getattr(decode_event(*entry).kind, "run_id", None) == run_id
+    return decode_event(*entry).run_id == run_id

@@ -12,11 +12,13 @@ from redis_mob.codec.events import (
     EncodedEvent,
     decode_event,
     encode_new_event,
+    require_fork_job_terminal,
     require_step_failed,
     require_terminal,
+    told_otherwise,
 )
 from redis_mob.contracts import MobEventStore
-from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError
+from redis_mob.errors import EpochChangedError, EventsTrimmedError
 from redis_mob.memory.namespace import Access
 from redis_mob.models import MobEvent, NewMobEvent
 from redis_mob.notifications.pushed_entries import Entry
@@ -41,17 +43,22 @@ class MemoryEventStore(MobEventStore):
 
     async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
         require_terminal(event)
-        log, encoded = self._access.content.log, encode_new_event(event)
-        return None if log.has_ended(encoded) else self._append([encoded])[0]
+        return self._append_if_absent(event)
 
     async def append_step_failed_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
         require_step_failed(event)
+        return self._append_if_absent(event)
+
+    async def append_fork_job_terminal_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
+        require_fork_job_terminal(event)
+        return self._append_if_absent(event)
+
+    def _append_if_absent(self, event: NewMobEvent) -> MobEvent | None:
         log, encoded = self._access.content.log, encode_new_event(event)
-        known = log.failures_of(encoded)
-        if not known:
+        if not log.has(encoded):
             return self._append([encoded])[0]
-        if encoded.kind not in known:
-            raise CasConflictError("the log has another step_failed event for the same run and step")
+        if not log.says(encoded):
+            raise told_otherwise(event)
         return None
 
     async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:

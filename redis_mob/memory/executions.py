@@ -154,7 +154,7 @@ class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, Memory
             used, closed = transition.used.get(key), transition.closes_until(key)
             is_aside = content.is_aside(stored)
             content.schedule.move(entries[key], execution, now, is_aside=is_aside, used=used, closed_until=closed)
-        content.log.append([*events, *(event for event in endings if not content.log.has_ended(event))], now)
+        content.log.append([*events, *(event for event in endings if not content.log.has(event))], now)
         at = content.due_runs.get(run_id)
         content.run_wake_ups.send(
             run_message(

@@ -154,7 +154,7 @@ class MemoryRunStore(MobRunStore):
         following = self._next_snapshot(
             run_id, expected_status, expected_flow_state, next_status, next_flow_state, authority_inputs, now
         )
-        if following is None or content.log.has_ended(encoded):
+        if following is None or content.log.has(encoded):
             return None
         self._replace(following)
         return content.log.append([encoded], now)[0]

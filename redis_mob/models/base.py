@@ -5,13 +5,12 @@ would compile each annotation once more, which takes a fifth of the time in whic
 """
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
-from typing import Annotated, Any, NoReturn, Self, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeGuard, TypeVar, cast, get_args
 from uuid import UUID
 
 from pydantic import (
@@ -31,8 +30,9 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
-from redis_mob.errors import MOST_OF_PATH, shortened, shown
+from redis_mob.errors import shown
 from redis_mob.models.duplicates import repeated_field
+from redis_mob.models.json_check import refuse_what_is_no_json
 from redis_mob.models.making import defaults_of, made
 
 SCHEMA_VERSION = 6
@@ -43,11 +43,6 @@ MAX_JSON_DEPTH = 500
 
 MAX_VALUE_DEPTH = 128
 """JSON values in models are nested at most this deep: what can be built can also be written, and read back."""
-
-MAX_DIGITS = 4300
-"""JSON integers have at most this many digits: what readers accept, Python's own among them."""
-
-_TOO_LONG = 10**MAX_DIGITS
 
 _GIVEN_TWICE = "The field is given twice; give it once"
 
@@ -75,23 +70,55 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 
+def check_json(value: Any, deepest: int = MAX_JSON_DEPTH) -> Any:
+    """The same value, if it is JSON: finite numbers, text keys, no lone surrogates, at most `deepest` levels deep.
+
+    Raises ValueError naming the offending path (`$` is the document).
+    """
+    refuse_what_is_no_json(value, "$", 0, deepest)
+    return value
+
+
+def check_value(value: Any) -> Any:
+    """The same value, if a field of a model may hold it: as `check_json`, but at most 128 levels deep."""
+    refuse_what_is_no_json(value, "$", 0, MAX_VALUE_DEPTH)
+    return value
+
+
+JsonValue = Annotated[Any, AfterValidator(check_value), WithJsonSchema({})]
+"""Any JSON value as plain Python: None, bool, int, float, str, list, dict with text keys; at most 128 levels deep."""
+
+
 class Model(BaseModel):
     """A frozen value that reads and writes the contract's JSON.
 
-    Strict about types (`1.0` and `true` are no integers), tolerant of unknown fields, which are dropped; a field given
-    twice is refused (contract: json-1, json-2, json-3). `model_validate_json` reads; `model_dump_json` writes.
+    Strict about types (`1.0` and `true` are no integers); a known field given twice is refused. Fields that a document
+    has and the class does not are kept in `model_extra`, and are written behind the others; a constructor refuses them
+    (contract: json-1, json-2, json-3; decision 0056). `model_validate_json` reads; `model_dump_json` writes.
     """
 
     model_config = ConfigDict(
         frozen=True,
         strict=True,
-        extra="ignore",
+        extra="allow",
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
         defer_build=True,  # a program needs few of the models, and all would take a quarter second when it begins
         ser_json_inf_nan="constants",  # so that reading back what is no JSON number refuses it; null would pass
     )
+
+    if not TYPE_CHECKING:  # a type checker would take it for a parameter of the constructor
+        __pydantic_extra__: dict[str, JsonValue]
+
+    def __init__(self, /, **data: Any) -> None:
+        # as pydantic's own, which this is called in place of
+        self.__pydantic_validator__.validate_python(data, self_instance=self)
+        if self.__pydantic_extra__:
+            raise _unknown_names(type(self), self.__pydantic_extra__)
+
+    # Not a constructor of its own to pydantic, which would else call it for documents, whose unknown fields are kept.
+    __init__.__pydantic_base_init__ = True  # pyright: ignore[reportFunctionMemberAccess]
 
     @classmethod
     def unchecked(cls, **values: Any) -> Self:
@@ -106,12 +133,15 @@ class Model(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with other values in some fields, which are not validated; as pydantic's, in a quarter of its time.
 
-        Pydantic's is made for models with extra and private attributes too, of which these have none.
+        An unknown field is changed, or added, as well.
         """
-        if deep:
-            return super().model_copy(update=update, deep=True)
+        extra = self.__pydantic_extra__
+        if deep or extra:
+            return super().model_copy(update=update, deep=deep)
         changes, names = update or {}, self.__pydantic_fields_set__
         if not changes.keys() <= names:
+            if not changes.keys() <= type(self).model_fields.keys():
+                return super().model_copy(update=update)
             names = {*names, *changes}
         return made(type(self), {**vars(self), **changes}, names)
 
@@ -123,6 +153,13 @@ class Model(BaseModel):
             return value
         problem = InitErrorDetails(type=PydanticCustomError("repeated_field", _GIVEN_TWICE), loc=path, input=None)
         raise ValidationError.from_exception_data(cls.__name__, [problem], input_type="json", hide_input=True)
+
+
+def _unknown_names(kind: type[Model], unknown: Mapping[str, Any]) -> ValidationError:
+    """What a constructor raises for names that no field has: in Python they are typing errors."""
+    problems = [InitErrorDetails(type="extra_forbidden", loc=(name,), input=value) for name, value in unknown.items()]
+    hidden = bool(kind.model_config.get("hide_input_in_errors"))
+    return ValidationError.from_exception_data(kind.__name__, problems, hide_input=hidden)
 
 
 class WireEnum(StrEnum):
@@ -267,6 +304,11 @@ def canonical_run_id(value: object) -> str:
     raise ValueError(f"a UUID is needed, not {shown(value)}")
 
 
+def is_canonical_uuid(value: object) -> TypeGuard[str]:
+    """Whether this is the text of a UUID as it is written here."""
+    return isinstance(value, str) and _CANONICAL_UUID.fullmatch(value) is not None
+
+
 def is_none(value: object) -> bool:
     """For `Field(exclude_if=is_none)`: fields that the contract leaves out when there is nothing to say."""
     return value is None
@@ -307,62 +349,6 @@ Timestamp = Annotated[
     PlainSerializer(format_timestamp, return_type=str, when_used="json"),
 ]
 """A moment in UTC with microseconds; longer fractions are truncated, naive times refused (contract: store-7)."""
-
-
-def _check_json(value: Any, path: str, depth: int, deepest: int) -> None:
-    if depth > deepest:
-        raise _refusal(path, f"nested deeper than {deepest} levels")
-    if value is None or isinstance(value, bool):
-        return
-    if isinstance(value, int):
-        if not -_TOO_LONG < value < _TOO_LONG:
-            raise _refusal(path, f"an integer of more than {MAX_DIGITS} digits could not be read back")
-        return
-    if isinstance(value, str):
-        try:
-            str.encode(value)
-        except UnicodeEncodeError:
-            raise _refusal(path, "a lone surrogate cannot be stored as UTF-8") from None
-        return
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise _refusal(path, f"{value} is no JSON number")
-        return
-    if isinstance(value, list | tuple):
-        for index, item in enumerate(cast("Sequence[Any]", value)):
-            _check_json(item, f"{path}[{index}]", depth + 1, deepest)
-        return
-    if isinstance(value, dict):
-        for key, item in cast("dict[Any, Any]", value).items():
-            if not isinstance(key, str):
-                raise _refusal(path, f"the key {shown(key)} is no text")
-            _check_json(key, f"{path}.{shown(key)}", depth, deepest)
-            _check_json(item, f"{path}.{key}", depth + 1, deepest)
-        return
-    raise _refusal(path, f"a value of type {type(value).__name__} is no JSON")
-
-
-def _refusal(path: str, problem: str) -> ValueError:
-    return ValueError(f"{shortened(path, MOST_OF_PATH)}: {problem}")
-
-
-def check_json(value: Any, deepest: int = MAX_JSON_DEPTH) -> Any:
-    """The same value, if it is JSON: finite numbers, text keys, no lone surrogates, at most `deepest` levels deep.
-
-    Raises ValueError naming the offending path (`$` is the document).
-    """
-    _check_json(value, "$", 0, deepest)
-    return value
-
-
-def check_value(value: Any) -> Any:
-    """The same value, if a field of a model may hold it: as `check_json`, but at most 128 levels deep."""
-    _check_json(value, "$", 0, MAX_VALUE_DEPTH)
-    return value
-
-
-JsonValue = Annotated[Any, AfterValidator(check_value), WithJsonSchema({})]
-"""Any JSON value as plain Python: None, bool, int, float, str, list, dict with text keys; at most 128 levels deep."""
 
 
 def json_equal(a: Any, b: Any) -> bool:

@@ -6,7 +6,6 @@ The models of events are imported when one is written: what reads runs needs non
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from redis_mob.codec.changes import counted
@@ -38,22 +37,22 @@ def event_arguments(event: NewMobEvent, *, is_vouched: bool = False) -> list[Arg
 
     encoded = encode_new_event(event, is_vouched=is_vouched)
     order = b"" if event.timestamp is None else order_text(microseconds(event.timestamp)).encode()
-    identities: list[Argument] = []
-    if encoded.terminal:
-        identities = [b"t" + encoded.terminal]
-    elif encoded.once:
-        content = blake2b(encoded.kind, digest_size=16).digest()
-        identities = [b"f" + encoded.once, b"c" + encoded.once + content]
-    return [encoded.mob_id, encoded.timestamp, order, encoded.kind, *counted(identities)]
+    return [encoded.mob_id, encoded.timestamp, order, encoded.kind, *counted(encoded.identities)]
 
 
 def stored_event(event: NewMobEvent, reply: Sequence[bytes | int]) -> MobEvent:
     """The event as it was stored, from a script's reply {cursor, timestamp}."""
+    from redis_mob.codec.events import unknown_of
     from redis_mob.models.events import MobEvent
 
     cursor, timestamp = reply
     return MobEvent.model_construct(
-        cursor=int(cursor), timestamp=moment(int(timestamp)), mob_id=event.mob_id, kind=event.kind
+        cursor=int(cursor),
+        timestamp=moment(int(timestamp)),
+        mob_id=event.mob_id,
+        kind=event.kind,
+        envelope=event.envelope,
+        **unknown_of(event),
     )
 
 

@@ -7,7 +7,15 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from redis_mob.codec.arguments import flag, integer, listed, moment, optional_cursor
-from redis_mob.codec.events import STRUCTURAL, decode_event, pushed_event, require_step_failed, require_terminal
+from redis_mob.codec.events import (
+    STRUCTURAL,
+    decode_event,
+    pushed_event,
+    require_fork_job_terminal,
+    require_step_failed,
+    require_terminal,
+    told_otherwise,
+)
 from redis_mob.codec.ledgers import microseconds
 from redis_mob.codec.packing import Argument
 from redis_mob.connection.calls.client import Client
@@ -15,7 +23,7 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.connection.calls.turns import CallsOfOneTurn
 from redis_mob.contracts import MobEventStore
-from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError
+from redis_mob.errors import EpochChangedError, EventsTrimmedError
 from redis_mob.models import MobEvent, NewMobEvent
 from redis_mob.notifications.pushed_entries import Entry, PushedEntries
 from redis_mob.notifications.shared_log import SharedLog
@@ -63,6 +71,10 @@ class RedisEventStore(MobEventStore):
         require_step_failed(event)
         return await self._append_if_absent(event)
 
+    async def append_fork_job_terminal_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
+        require_fork_job_terminal(event)
+        return await self._append_if_absent(event)
+
     async def _append_if_absent(self, event: NewMobEvent) -> MobEvent | None:
         reply = await self._client.call(
             "events/append_if_absent", log_keys(self._keys), {"event": event_arguments(event)}
@@ -70,7 +82,7 @@ class RedisEventStore(MobEventStore):
         if reply == Reply.LOST:
             return None
         if reply == Reply.CONFLICT:
-            raise CasConflictError(f"the log has another {event.kind.type} event for the same run and step")
+            raise told_otherwise(event)
         return stored_event(event, reply)
 
     async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:

@@ -39,6 +39,7 @@ class Events(Facade[MobEventStore]):
     append = twin(MobEventStore.append)
     append_terminal_event_if_absent = twin(MobEventStore.append_terminal_event_if_absent)
     append_step_failed_event_if_absent = twin(MobEventStore.append_step_failed_event_if_absent)
+    append_fork_job_terminal_if_absent = twin(MobEventStore.append_fork_job_terminal_if_absent)
     append_batch = twin(MobEventStore.append_batch)
     poll = twin(MobEventStore.poll)
     replay_all = twin(MobEventStore.replay_all)

@@ -25,7 +25,7 @@ from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN,
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
 from redis_mob.testing.samples.driven_runs import ONE_STEP, a_worker, awaited, keys_of, launched, pending, waiting
 from redis_mob.testing.samples.host import batch, changed, created, mob_scope, record_scope
-from redis_mob.testing.samples.new_events import completed, numbered, step_failed
+from redis_mob.testing.samples.new_events import completed, job_ended, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
@@ -53,6 +53,9 @@ async def every_write(storage: MobStorage) -> dict[str, Write]:
         ),
         "events.append_step_failed_event_if_absent": lambda s: s.events.append_step_failed_event_if_absent(
             step_failed(run_id=str(uuid4()))
+        ),
+        "events.append_fork_job_terminal_if_absent": lambda s: s.events.append_fork_job_terminal_if_absent(
+            job_ended(str(uuid4()))
         ),
         "events.prune": lambda s: s.events.prune(NOON),
         "events.clear": lambda s: s.events.clear(),

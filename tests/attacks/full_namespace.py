@@ -73,7 +73,7 @@ from redis_mob.testing.samples.driven_runs import (
     waiting,
 )
 from redis_mob.testing.samples.host import batch, changed, created, mob_scope, record_scope
-from redis_mob.testing.samples.new_events import completed, numbered, step_failed
+from redis_mob.testing.samples.new_events import completed, job_ended, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
@@ -619,6 +619,9 @@ def _writes_of_events() -> dict[str, Question]:
         "append": lambda s: _is_there(s.events.append(numbered(7))),
         "append_terminal_event_if_absent, new": lambda s: _is_there(
             s.events.append_terminal_event_if_absent(completed(_ANOTHER.run_id))
+        ),
+        "append_fork_job_terminal_if_absent, new": lambda s: _is_there(
+            s.events.append_fork_job_terminal_if_absent(job_ended())
         ),
     }
 

@@ -55,7 +55,7 @@ from redis_mob.testing.samples.compound import FRAME, INPUTS, LOOP, NEXT_FRAME, 
 from redis_mob.testing.samples.documents import FULL_DEFINITION, FULL_PROFILE, authority, overlay, rotation
 from redis_mob.testing.samples.driven_runs import ONE_STEP, DrivenRun, a_worker, keys_of, over_items, pending
 from redis_mob.testing.samples.host import batch, changed, created, mob_scope, record_scope
-from redis_mob.testing.samples.new_events import completed, failed, numbered, step_failed
+from redis_mob.testing.samples.new_events import completed, failed, job_ended, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, frame, iteration_entry, loop, step_entry
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
@@ -161,6 +161,7 @@ RIGHT: Mapping[str, Any] = {
     "event": numbered(9),
     "append_terminal_event_if_absent.event": failed(RUN_ID),
     "append_step_failed_event_if_absent.event": step_failed("other"),
+    "append_fork_job_terminal_if_absent.event": job_ended("other"),
     "cas_run_snapshot_and_append_terminal_event.event": completed(RUN_ID),
     "events": [numbered(7), completed("0191a6a0-0000-4000-8000-000000000003")],
     "after_cursor": 1,

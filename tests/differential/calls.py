@@ -16,7 +16,7 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import COMPOUND, FRAME, LOOP, RUN, scene
 from redis_mob.testing.samples.config_documents import at
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
-from redis_mob.testing.samples.new_events import completed, failed, numbered, step_failed
+from redis_mob.testing.samples.new_events import completed, failed, job_ended, numbered, step_failed
 from redis_mob.testing.samples.states import (
     NOON,
     authority_input,
@@ -182,6 +182,9 @@ LOG = {
     ),
     "append_step_failed_event_if_absent": Operation(
         [STEPS, FEW], lambda s, step, one: s.events.append_step_failed_event_if_absent(step_failed(step, f"exit {one}"))
+    ),
+    "append_fork_job_terminal_if_absent": Operation(
+        [STEPS, FEW], lambda s, job, one: s.events.append_fork_job_terminal_if_absent(job_ended(job, one))
     ),
     "poll": Operation([range(20)], lambda s, after: s.events.poll(after, 3)),
     "replay_all": Operation([], lambda s: s.events.replay_all()),

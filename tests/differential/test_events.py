@@ -13,9 +13,11 @@ from redis_mob.models import (
     FlowCompleted,
     FlowFailed,
     FlowStarted,
+    ForkJobTerminal,
     MobCreated,
     MobEvent,
     MobEventKind,
+    MobReset,
     NewMobEvent,
     StepFailed,
 )
@@ -54,10 +56,20 @@ ENDS = st.one_of(
     st.builds(FlowCanceled, run_id=RUNS, flow_id=FLOWS),
 )
 FAILURES = st.builds(StepFailed, run_id=RUNS, step_id=STEPS, reason=STEPS)
+JOBS = st.builds(
+    ForkJobTerminal,
+    job_id=STEPS,
+    child=STEPS,
+    owner_session_id=RUNS,
+    status=st.just("completed"),
+    outcome=st.sampled_from([1, 1.0, {"a": 1, "b": 2}, {"b": 2, "a": 1}]),
+    result_digest=st.just(""),
+)
 OTHERS = rarely(
     st.just(FlowStarted.model_construct(run_id=RUN, flow_id="f", params="\ud800")),
     st.builds(FlowStarted, run_id=RUNS, flow_id=FLOWS, params=DOCUMENTS)
-    | st.just(MobCreated(definition=FULL_DEFINITION)),
+    | st.just(MobCreated(definition=FULL_DEFINITION))
+    | st.just(MobReset()),
 )
 
 
@@ -90,7 +102,11 @@ class Events(Twins):
     def append_step_failed_event_if_absent(self, event: NewMobEvent) -> Any:
         return cursor_of(self.both(lambda storage: storage.events.append_step_failed_event_if_absent(event)))
 
-    @rule(batch=st.lists(events(ENDS | FAILURES | OTHERS), max_size=4))
+    @rule(target=cursors, event=events(rarely(FAILURES, JOBS)))
+    def append_fork_job_terminal_if_absent(self, event: NewMobEvent) -> Any:
+        return cursor_of(self.both(lambda storage: storage.events.append_fork_job_terminal_if_absent(event)))
+
+    @rule(batch=st.lists(events(ENDS | FAILURES | JOBS | OTHERS), max_size=4))
     def append_batch(self, batch: list[NewMobEvent]) -> None:
         self.both(lambda storage: storage.events.append_batch(batch))
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from redis_mob.errors import InternalError, SerializationError
-from redis_mob.models import MemberSpawned, MobEvent, NewMobEvent, StepFailed, terminal_identity
+from redis_mob.models import (
+    ForkJobTerminal,
+    MemberSpawned,
+    MobEvent,
+    MobReset,
+    NewMobEvent,
+    StepFailed,
+    terminal_identity,
+)
 from redis_mob.models.base import SCHEMA_VERSION, json_text
 from redis_mob.models.events import STRUCTURAL_KINDS
 from tests.sqlite_backend.database import Sql, allocate, newest
@@ -32,6 +41,11 @@ TABLES = (
     """
     CREATE TABLE IF NOT EXISTS failed_steps (
         mob_id TEXT, run_id TEXT, step_id TEXT, document BLOB, PRIMARY KEY (mob_id, run_id, step_id, document)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS ended_jobs (
+        mob_id TEXT, job_id TEXT, child TEXT, document TEXT, PRIMARY KEY (mob_id, job_id, child, document)
     ) STRICT
     """,
 )
@@ -65,6 +79,17 @@ def failures_of(sql: Sql, mob_id: str, failure: StepFailed) -> list[StepFailed]:
     return [decode(what, StepFailed, document) for (document,) in rows]
 
 
+def outcome_of(ended: ForkJobTerminal) -> str:
+    """All that is said of the end of a job, as JSON whose fields have one order."""
+    return json.dumps(ended.model_dump(mode="json"), sort_keys=True)
+
+
+def outcomes_of(sql: Sql, mob_id: str, ended: ForkJobTerminal) -> list[str]:
+    """What was said already of the end of a job, since the last reset of its mob."""
+    query = "SELECT document FROM ended_jobs WHERE mob_id = ? AND job_id = ? AND child = ?"
+    return [document for (document,) in sql.execute(query, (mob_id, ended.job_id, ended.child))]
+
+
 def append(sql: Sql, events: Sequence[NewMobEvent], now: datetime) -> list[MobEvent]:
     """Store events, and what happens once with them; those without a time happen now."""
     first = newest(sql, CURSORS) + 1
@@ -77,6 +102,11 @@ def append(sql: Sql, events: Sequence[NewMobEvent], now: datetime) -> list[MobEv
         if isinstance(event.kind, StepFailed):
             told = (event.mob_id, event.kind.run_id, event.kind.step_id, encode("step_failed event", event.kind))
             sql.execute("INSERT OR IGNORE INTO failed_steps VALUES (?, ?, ?, ?)", told)
+        if isinstance(event.kind, MobReset):
+            sql.execute("DELETE FROM ended_jobs WHERE mob_id = ?", (event.mob_id,))
+        if isinstance(event.kind, ForkJobTerminal):
+            ended = (event.mob_id, event.kind.job_id, event.kind.child, outcome_of(event.kind))
+            sql.execute("INSERT OR IGNORE INTO ended_jobs VALUES (?, ?, ?, ?)", ended)
     return list(map(decode_event, rows))
 
 
@@ -84,7 +114,8 @@ def _row(cursor: int, event: NewMobEvent, now: datetime) -> Row:
     """An event as it is stored. Raises InternalError if it cannot be."""
     what = f"{event.kind.type} event of mob {event.mob_id!r}"
     moment = now if event.timestamp is None else event.timestamp
-    stored = MobEvent.model_construct(cursor=cursor, timestamp=moment, mob_id=event.mob_id, kind=event.kind)
+    fields: dict[str, Any] = {**dict(event), "cursor": cursor, "timestamp": moment}
+    stored = MobEvent.model_construct(None, **fields)
     document = encode(what, stored)
     if isinstance(event.kind, MemberSpawned) and event.kind.bridge_member_ref is not None:
         # The public JSON of a spawned member leaves its reference out.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError, InternalError
-from redis_mob.models import MobEvent, NewMobEvent, StepFailed
+from redis_mob.models import ForkJobTerminal, MobEvent, NewMobEvent, StepFailed
 from tests.sqlite_backend import event_log as log
 from tests.sqlite_backend.database import Database, Sql, bounded, newest
 from tests.sqlite_backend.subscription import Row, Subscription
@@ -50,6 +50,21 @@ class SqliteEventStore(MobEventStore):
 
         return await self._database.write(append_unless_told)
 
+    async def append_fork_job_terminal_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
+        ended = event.kind
+        if not isinstance(ended, ForkJobTerminal):
+            raise InternalError(f"a fork_job_terminal event is needed, not {ended.type}")
+
+        def append_unless_told(sql: Sql) -> MobEvent | None:
+            told = log.outcomes_of(sql, event.mob_id, ended)
+            if log.outcome_of(ended) in told:
+                return None
+            if told:
+                raise CasConflictError(f"the log has another outcome of job {ended.job_id!r} of {ended.child!r}")
+            return log.append(sql, [event], datetime.now(UTC))[0]
+
+        return await self._database.write(append_unless_told)
+
     async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
         query = "SELECT * FROM events WHERE cursor > ? ORDER BY cursor LIMIT ?"
         window = bounded(after_cursor), bounded(limit)
@@ -82,6 +97,7 @@ class SqliteEventStore(MobEventStore):
             sql.execute("DELETE FROM events")
             sql.execute("DELETE FROM ended_flows")
             sql.execute("DELETE FROM failed_steps")
+            sql.execute("DELETE FROM ended_jobs")
 
         await self._database.write(clear)
 

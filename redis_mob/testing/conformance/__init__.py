@@ -48,6 +48,7 @@ from redis_mob.testing.conformance.ledgers import (
     TestStepLedgerOutputs,
 )
 from redis_mob.testing.conformance.overlays import TestOverlays
+from redis_mob.testing.conformance.other_releases import TestOtherReleases
 from redis_mob.testing.conformance.pruning import TestPruning, TestStructuralEvents
 from redis_mob.testing.conformance.realm_profiles import (
     TestRealmProfileRevisions,
@@ -68,7 +69,7 @@ from redis_mob.testing.conformance.specs import TestSpecRevisions, TestSpecs, Te
 from redis_mob.testing.conformance.step_outputs import TestBoundOfIterations, TestStepOutputs
 from redis_mob.testing.conformance.subscriptions import TestInterruptedSubscriptions, TestLostEvents, TestSubscriptions
 from redis_mob.testing.conformance.terminal_commit import TestTerminalCommit
-from redis_mob.testing.conformance.terminal_events import TestFailedSteps, TestTerminalEvents
+from redis_mob.testing.conformance.terminal_events import TestEndedJobs, TestFailedSteps, TestTerminalEvents
 from redis_mob.testing.conformance.token_limits import TestTokenLimits
 from redis_mob.testing.conformance.transitions import TestLostTransitions, TestTransitions
 
@@ -103,6 +104,7 @@ __all__ = [
     "TestDamagedRuns",
     "TestDebounces",
     "TestDueWork",
+    "TestEndedJobs",
     "TestEventBatches",
     "TestEventLog",
     "TestFailedSteps",
@@ -124,6 +126,7 @@ __all__ = [
     "TestLostTransitions",
     "TestMetadataOfMobs",
     "TestNamesInRuns",
+    "TestOtherReleases",
     "TestOverlays",
     "TestPresenceAndAbsence",
     "TestPruning",

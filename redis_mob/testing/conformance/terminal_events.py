@@ -19,12 +19,14 @@ from redis_mob.testing.samples.new_events import (
     canceled,
     completed,
     failed,
+    job_ended,
     new_event,
     numbered,
     step_failed,
 )
 
 TERMINAL = [completed, failed, canceled]
+RESET = new_event(MobReset())
 
 
 class TestTerminalEvents(Guarantee):
@@ -139,3 +141,71 @@ class TestFailedSteps(Guarantee):
         stored = [event for event in await asyncio.gather(*appends) if event is not None]
         assert len(stored) == 1
         assert stored == await stores[0].replay_all()
+
+
+class TestEndedJobs(Guarantee):
+    """The outcome of a job is told once until its mob is reset; another one is refused."""
+
+    async def test_a_job_ends_once(self, events: MobEventStore) -> None:
+        stored = await events.append_fork_job_terminal_if_absent(job_ended())
+        assert stored is not None
+        assert stored.kind == job_ended().kind
+        assert await events.append_fork_job_terminal_if_absent(job_ended()) is None
+        with pytest.raises(CasConflictError, match="job"):
+            await events.append_fork_job_terminal_if_absent(job_ended(outcome="other"))
+        assert await events.replay_all() == [stored]
+
+    async def test_a_job_is_told_apart_by_mob_job_and_child(self, events: MobEventStore) -> None:
+        others = [job_ended(), job_ended("other"), job_ended(child="other"), job_ended(mob="other")]
+        stored = [await events.append_fork_job_terminal_if_absent(event) for event in others]
+        assert [event and event.cursor for event in stored] == [1, 2, 3, 4]
+
+    @pytest.mark.parametrize("batch", [False, True], ids=["append", "append_batch"])
+    async def test_a_reset_of_its_mob_begins_anew(self, events: MobEventStore, batch: bool) -> None:
+        append = events.append_fork_job_terminal_if_absent
+        await append(job_ended())
+        await append(job_ended(mob="other"))
+        await (events.append_batch([RESET, job_ended("next")]) if batch else events.append(RESET))
+        again = await append(job_ended(outcome="other"))
+        assert again is not None
+        assert await append(job_ended(outcome="other")) is None
+        for told in (job_ended(), job_ended(mob="other", outcome="other")):
+            with pytest.raises(CasConflictError):
+                await append(told)
+        assert (await append(job_ended("next")) is None) is batch, (
+            "what a batch tells behind its reset is of the new epoch"
+        )
+
+    async def test_a_plain_append_counts_too(self, events: MobEventStore) -> None:
+        await events.append_batch([job_ended(), job_ended(outcome="other")])
+        assert await events.append_fork_job_terminal_if_absent(job_ended()) is None
+        assert await events.append_fork_job_terminal_if_absent(job_ended(outcome="other")) is None
+        with pytest.raises(CasConflictError):
+            await events.append_fork_job_terminal_if_absent(job_ended(outcome="third"))
+
+    async def test_outcomes_are_compared_as_json(self, events: MobEventStore) -> None:
+        append = events.append_fork_job_terminal_if_absent
+        assert await append(job_ended(outcome={"a": 1, "b": [None]})) is not None
+        assert await append(job_ended(outcome={"b": [None], "a": 1})) is None
+        for other in ({"a": 1.0, "b": [None]}, {"a": True, "b": [None]}, {"a": 1}):
+            with pytest.raises(CasConflictError):
+                await append(job_ended(outcome=other))
+
+    async def test_a_prune_makes_no_room_and_a_clear_does(self, events: MobEventStore) -> None:
+        await events.append_fork_job_terminal_if_absent(job_ended())
+        await events.prune(LAST, structural=True)
+        assert await events.append_fork_job_terminal_if_absent(job_ended()) is None
+        await events.clear()
+        assert await events.append_fork_job_terminal_if_absent(job_ended(outcome="other")) is not None
+
+    async def test_only_the_end_of_a_job_is_taken(self, events: MobEventStore) -> None:
+        for event in (completed(), step_failed()):
+            with pytest.raises(InternalError):
+                await events.append_fork_job_terminal_if_absent(event)
+        assert await events.replay_all() == []
+
+    async def test_one_of_many_concurrent_outcomes_is_stored(self, open_stores: Opener) -> None:
+        stores = [given("events", (await open_stores()).events) for _ in range(5)]
+        appends = [store.append_fork_job_terminal_if_absent(job_ended()) for store in stores]
+        stored = [event for event in await asyncio.gather(*appends) if event is not None]
+        assert len(stored) == 1

@@ -8,6 +8,7 @@ from redis_mob.models import (
     FlowCanceled,
     FlowCompleted,
     FlowFailed,
+    ForkJobTerminal,
     MobEvent,
     MobEventKind,
     NewMobEvent,
@@ -43,6 +44,18 @@ def failed(run_id: str = RUN, flow_id: str = "review", *, mob: str = "mob") -> N
 
 def canceled(run_id: str = RUN, flow_id: str = "review", *, mob: str = "mob") -> NewMobEvent:
     return new_event(FlowCanceled(run_id=run_id, flow_id=flow_id), mob=mob)
+
+
+def job_ended(job_id: str = "job", outcome: object = "done", *, child: str = "child", mob: str = "mob") -> NewMobEvent:
+    kind = ForkJobTerminal(
+        job_id=job_id,
+        child=child,
+        owner_session_id="0191a6a0-0000-4000-8000-000000000001",
+        status="completed",
+        outcome=outcome,
+        result_digest="sha256:00",
+    )
+    return new_event(kind, mob=mob)
 
 
 def step_failed(step_id: str = "build", reason: str = "exit 1", *, run_id: str = RUN, mob: str = "mob") -> NewMobEvent:
