@@ -16,6 +16,7 @@ from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.packing import Argument, pack, unpack
 from redis_mob.codec.payloads import Payload, payload
 from redis_mob.codec.texts import packed, packed_after, unpacked
+from redis_mob.codec.unknown_fields import row_and_fields, stored_fields, unknown_fields, with_unknown_fields
 from redis_mob.errors import InternalError, ValidationError, shown
 from redis_mob.models.base import FrozenDict, SortedDict, check_value, json_text
 from redis_mob.models.ledger import (
@@ -93,13 +94,18 @@ def _value_of(text: bytes) -> Any:
 
 
 def step_row(entry: StepLedgerEntry) -> bytes:
-    """A row of the step ledger without its output, which may be replaced later.
+    """A row of the step ledger without its output, which may be replaced later; unknown fields stand behind the others.
 
     Raises ValidationError if it is of another class, InternalError if its fields cannot be stored.
     """
     require_fields(instance("entry", entry, StepLedgerEntry), _STEP_CHECKS)
     status = _STEP_STATUSES.index(entry.status)
-    return pack((entry.step_id, entry.agent_identity, status, microseconds(entry.timestamp)))
+    return _with_unknown(pack((entry.step_id, entry.agent_identity, status, microseconds(entry.timestamp))), entry)
+
+
+def _with_unknown(row: bytes, entry: StepLedgerEntry | LoopIterationLedgerEntry) -> bytes:
+    unknown = unknown_fields(entry)
+    return row if unknown is None else stored_fields(type(entry), unknown, row)
 
 
 def step_output(entry: StepLedgerEntry) -> bytes:
@@ -154,19 +160,18 @@ def decode_step_rows(rows: Sequence[bytes], outputs: Mapping[bytes, bytes]) -> t
         return texts[-distance] if 0 < distance <= len(texts) else None
 
     for number, row in enumerate(rows):
-        step_id, agent, status, at = unpack(row)
+        (step_id, agent, status, at), unknown = row_and_fields(row)
         output = outputs.get(b"%d" % number)
         texts.append(None if output is None else unpacked(output, before))
         text = texts[-1]
-        entries.append(
-            StepLedgerEntry.unchecked(
-                step_id=step_id,
-                agent_identity=agent,
-                status=StepRunStatus(status) if isinstance(status, str) else _STEP_STATUSES[status],
-                output=None if text is None else _value_of(text),
-                timestamp=moment(at),
-            )
+        entry = StepLedgerEntry.unchecked(
+            step_id=step_id,
+            agent_identity=agent,
+            status=StepRunStatus(status) if isinstance(status, str) else _STEP_STATUSES[status],
+            output=None if text is None else _value_of(text),
+            timestamp=moment(at),
         )
+        entries.append(with_unknown_fields(entry, unknown))
     return tuple(entries)
 
 
@@ -205,14 +210,19 @@ def decode_failure_rows(rows: Sequence[bytes]) -> tuple[FailureLedgerEntry, ...]
 
 
 def iteration_row(entry: LoopIterationLedgerEntry) -> bytes:
-    """A row of the loop iteration ledger; it is its own identity. Raises like `step_row`."""
+    """A row of the loop iteration ledger; unknown fields stand behind the others. Raises like `step_row`."""
     require_fields(instance("ledger_entry", entry, LoopIterationLedgerEntry), _ITERATION_CHECKS)
-    return pack((entry.loop_instance_id, entry.iteration, entry.frame_id))
+    return _with_unknown(pack(iteration_identity(entry)), entry)
+
+
+def iteration_identity(entry: LoopIterationLedgerEntry) -> tuple[str, int, str]:
+    """What a row of the loop iteration ledger is there once for (contract: runs-14)."""
+    return entry.loop_instance_id, entry.iteration, entry.frame_id
 
 
 def iteration_field(entry: LoopIterationLedgerEntry) -> bytes:
     """The index field of a row of the loop iteration ledger."""
-    return b"i" + iteration_row(entry)
+    return b"i" + pack(iteration_identity(entry))
 
 
 def iteration_arguments(entry: LoopIterationLedgerEntry) -> list[bytes]:
@@ -223,8 +233,10 @@ def iteration_arguments(entry: LoopIterationLedgerEntry) -> list[bytes]:
 def decode_iteration_rows(rows: Sequence[bytes]) -> tuple[LoopIterationLedgerEntry, ...]:
     """The loop iteration ledger from its rows."""
     return tuple(
-        LoopIterationLedgerEntry.unchecked(loop_instance_id=loop, iteration=iteration, frame_id=frame)
-        for loop, iteration, frame in map(unpack, rows)
+        with_unknown_fields(
+            LoopIterationLedgerEntry.unchecked(loop_instance_id=loop, iteration=iteration, frame_id=frame), unknown
+        )
+        for (loop, iteration, frame), unknown in map(row_and_fields, rows)
     )
 
 

@@ -1,8 +1,15 @@
 """Authority inputs: the log of what the flow machine was told, kept with each run (contract: json-20)."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    TypeAdapter,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from redis_mob.models.base import U64, Items, Model, SortedDict, SortedSet
 from redis_mob.models.flow import CollectionPolicyKind, DependencyMode, FrameScope, NodeKind, NodeStatus
@@ -73,6 +80,12 @@ class RunCommand(Model):
     retry_key: str | None = None
 
 
+class RunCommandWithoutKey(RunCommand):
+    """A command to the run machine as meerkat writes it since 0.7: it does not say the key of the step."""
+
+    run_step_key: None = Field(default=None, exclude=True)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
 class FrameCommand(Model):
     """One command to the frame machine."""
 
@@ -82,6 +95,25 @@ class FrameCommand(Model):
     frame_node_key: str | None = None
     node_status: str | None = None
     terminal_status: str | None = None
+
+
+class FrameCommandWithoutKey(FrameCommand):
+    """A command to a frame machine as meerkat writes it since 0.7: it does not say the key of the node."""
+
+    frame_node_key: None = Field(default=None, exclude=True)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
+def _as_written(key: str, without_key: type[Model]) -> WrapValidator:
+    """Reads a command that was written without this key as one that is written without it."""
+
+    def read(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        command = handler(value)
+        if isinstance(value, Model) or key in command.model_fields_set:
+            return command
+        fields = {name: item for name, item in vars(command).items() if name != key}
+        return without_key.model_validate({**fields, **(command.model_extra or {})})
+
+    return WrapValidator(read)
 
 
 class LoopIterationRecord(Model):
@@ -118,7 +150,7 @@ class AuthorizeFlowRunReducerCommand(Model):
     """A command to the run machine."""
 
     input: Literal["AuthorizeFlowRunReducerCommand"] = "AuthorizeFlowRunReducerCommand"
-    payload: RunCommand
+    payload: SerializeAsAny[Annotated[RunCommand, _as_written("run_step_key", RunCommandWithoutKey)]]
 
 
 class CreateFrameSeed(Model):
@@ -132,7 +164,7 @@ class AuthorizeFlowFrameReducerCommand(Model):
     """A command to a frame machine."""
 
     input: Literal["AuthorizeFlowFrameReducerCommand"] = "AuthorizeFlowFrameReducerCommand"
-    payload: FrameCommand
+    payload: SerializeAsAny[Annotated[FrameCommand, _as_written("frame_node_key", FrameCommandWithoutKey)]]
 
 
 class CreateLoopSeed(Model):
