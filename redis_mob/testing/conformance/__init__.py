@@ -69,6 +69,7 @@ from redis_mob.testing.conformance.terminal_commit import TestTerminalCommit
 from redis_mob.testing.conformance.terminal_events import TestFailedSteps, TestTerminalEvents
 from redis_mob.testing.conformance.token_limits import TestTokenLimits
 from redis_mob.testing.conformance.transitions import TestLostTransitions, TestTransitions
+from redis_mob.testing.conformance.unknown_fields import TestUnknownFields
 
 __all__ = [
     "TestAsks",
@@ -145,6 +146,7 @@ __all__ = [
     "TestTerminalEvents",
     "TestTokenLimits",
     "TestTransitions",
+    "TestUnknownFields",
     "TestUnreadableMetadata",
     "TestUnreadableRealmProfiles",
     "TestUnreadableSpecs",
