@@ -1,4 +1,4 @@
-"""Fields of runs that no class of ours has (contract: json-24, runs-30)."""
+"""Fields of runs that no class of ours has (contract: runs-30, runs-31)."""
 
 from __future__ import annotations
 
