@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import pydantic_core
+from msgpack import ExtraData
 
 from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.delimited import decode_number, delimited, encode_number, undelimited
@@ -16,7 +17,7 @@ from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.packing import Argument, pack, unpack
 from redis_mob.codec.payloads import Payload, payload
 from redis_mob.codec.texts import packed, packed_after, unpacked
-from redis_mob.codec.unknown_fields import row_and_fields, stored_fields, unknown_fields, with_unknown_fields
+from redis_mob.codec.unknown_fields import fields_behind, stored_fields, with_unknown_fields
 from redis_mob.errors import InternalError, ValidationError, shown
 from redis_mob.models.base import FrozenDict, SortedDict, check_value, json_text
 from redis_mob.models.ledger import (
@@ -100,12 +101,8 @@ def step_row(entry: StepLedgerEntry) -> bytes:
     """
     require_fields(instance("entry", entry, StepLedgerEntry), _STEP_CHECKS)
     status = _STEP_STATUSES.index(entry.status)
-    return _with_unknown(pack((entry.step_id, entry.agent_identity, status, microseconds(entry.timestamp))), entry)
-
-
-def _with_unknown(row: bytes, entry: StepLedgerEntry | LoopIterationLedgerEntry) -> bytes:
-    unknown = unknown_fields(entry)
-    return row if unknown is None else stored_fields(type(entry), unknown, row)
+    row = pack((entry.step_id, entry.agent_identity, status, microseconds(entry.timestamp)))
+    return stored_fields(type(entry), unknown, row) if (unknown := entry.__pydantic_extra__) else row
 
 
 def step_output(entry: StepLedgerEntry) -> bytes:
@@ -160,7 +157,12 @@ def decode_step_rows(rows: Sequence[bytes], outputs: Mapping[bytes, bytes]) -> t
         return texts[-distance] if 0 < distance <= len(texts) else None
 
     for number, row in enumerate(rows):
-        (step_id, agent, status, at), unknown = row_and_fields(row)
+        unknown = None
+        try:
+            values = unpack(row)
+        except ExtraData as more:
+            values, unknown = fields_behind(more)
+        step_id, agent, status, at = values
         output = outputs.get(b"%d" % number)
         texts.append(None if output is None else unpacked(output, before))
         text = texts[-1]
@@ -171,7 +173,7 @@ def decode_step_rows(rows: Sequence[bytes], outputs: Mapping[bytes, bytes]) -> t
             output=None if text is None else _value_of(text),
             timestamp=moment(at),
         )
-        entries.append(with_unknown_fields(entry, unknown))
+        entries.append(with_unknown_fields(entry, unknown) if unknown else entry)
     return tuple(entries)
 
 
@@ -212,7 +214,8 @@ def decode_failure_rows(rows: Sequence[bytes]) -> tuple[FailureLedgerEntry, ...]
 def iteration_row(entry: LoopIterationLedgerEntry) -> bytes:
     """A row of the loop iteration ledger; unknown fields stand behind the others. Raises like `step_row`."""
     require_fields(instance("ledger_entry", entry, LoopIterationLedgerEntry), _ITERATION_CHECKS)
-    return _with_unknown(pack(iteration_identity(entry)), entry)
+    row = pack(iteration_identity(entry))
+    return stored_fields(type(entry), unknown, row) if (unknown := entry.__pydantic_extra__) else row
 
 
 def iteration_identity(entry: LoopIterationLedgerEntry) -> tuple[str, int, str]:
@@ -232,12 +235,18 @@ def iteration_arguments(entry: LoopIterationLedgerEntry) -> list[bytes]:
 
 def decode_iteration_rows(rows: Sequence[bytes]) -> tuple[LoopIterationLedgerEntry, ...]:
     """The loop iteration ledger from its rows."""
-    return tuple(
-        with_unknown_fields(
-            LoopIterationLedgerEntry.unchecked(loop_instance_id=loop, iteration=iteration, frame_id=frame), unknown
-        )
-        for (loop, iteration, frame), unknown in map(row_and_fields, rows)
-    )
+    return tuple(map(_iteration_of, rows))
+
+
+def _iteration_of(row: bytes) -> LoopIterationLedgerEntry:
+    unknown = None
+    try:
+        values = unpack(row)
+    except ExtraData as more:
+        values, unknown = fields_behind(more)
+    loop, iteration, frame = values
+    entry = LoopIterationLedgerEntry.unchecked(loop_instance_id=loop, iteration=iteration, frame_id=frame)
+    return with_unknown_fields(entry, unknown)
 
 
 def checked_place(step_id: str, loop_context: tuple[str, int] | None) -> tuple[str, tuple[str, int] | None]:

@@ -14,7 +14,6 @@ import msgpack
 from pydantic_core import from_json, to_json
 
 from redis_mob.codec.field_groups import DIGEST_SIZE, Group
-from redis_mob.codec.packing import unpack
 from redis_mob.codec.payloads import Payload, payload
 from redis_mob.codec.texts import packed, unpacked
 from redis_mob.errors import InternalError, shown
@@ -73,10 +72,10 @@ def read_group(data: bytes) -> Group:
     return Group(data, blake2b(text.encode(), digest_size=DIGEST_SIZE).digest())
 
 
-def row_and_fields(row: bytes) -> tuple[tuple[Any, ...], dict[str, Any] | None]:
-    """The values of a packed row, and the unknown fields that are stored behind them."""
-    try:
-        return unpack(row), None
-    except msgpack.ExtraData as behind:
-        values, text = cast("tuple[tuple[Any, ...], bytes]", behind.args)
-        return values, decode_fields(text)
+def fields_behind(row: msgpack.ExtraData) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The values of a packed row, and the unknown fields behind them, where `unpack` has found more than the values.
+
+    Raises ValueError.
+    """
+    values, text = cast("tuple[tuple[Any, ...], bytes]", row.args)
+    return values, decode_fields(text)
