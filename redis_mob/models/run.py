@@ -37,9 +37,9 @@ D = TypeVar("D")
 class MobRun(LateFields):
     """One run with everything that belongs to it, as `get_run` returns it.
 
-    `flow_definition_digest` and `role_targets` are what releases of meerkat since 0.8.26 and 0.9 say of their runs:
-    `sha256:` and the digest of the flow it was started with, and the members that each role of it stands for. Runs of
-    ours have neither.
+    `flow_definition_digest` is what meerkat has said of a run since 0.8.16: `sha256:`, and the digest of the flow that
+    it was started with. `role_targets`, since 0.9, are the members that each role stands for (contract: runs-32). Runs
+    that are started here have neither.
     """
 
     run_id: RunId
