@@ -167,7 +167,7 @@ def kind_of(event: NewMobEvent) -> MobEventKind:
     kind: Any = vars(instance("event", event, NewMobEvent)).get("kind")
     if not isinstance(kind, KIND_CLASSES):
         raise InternalError(f"{_event_named(event)} cannot be stored: its kind is a {type(kind).__name__}")
-    return kind
+    return cast("MobEventKind", kind)
 
 
 def require_terminal(event: NewMobEvent) -> None:
@@ -232,8 +232,8 @@ def decode_event(cursor: int, fields: Mapping[bytes, bytes]) -> MobEvent:
     kind, around = values.pop("kind")
     if around is None:
         return MobEvent(cursor=cursor, kind=kind, **values)
-    more = {**vars(around), **(around.model_extra or {})}
-    return MobEvent.model_validate({"cursor": cursor, "kind": kind, **values, **more})
+    values |= {"cursor": cursor, "kind": kind, "envelope": around.envelope, **(around.model_extra or {})}
+    return MobEvent.model_validate(values)
 
 
 def encode_stored_event(event: MobEvent) -> str:

@@ -142,7 +142,10 @@ def _fail(builder: TransitionBuilder, key: ExecutionKey, reason: str) -> None:
 
 
 def _timeout_ms(spec: SupervisorSpec | None) -> int:
-    return DEFAULT_STEP_TIMEOUT_MS if spec is None or spec.timeout_ms is None else spec.timeout_ms
+    if spec is None:
+        return DEFAULT_STEP_TIMEOUT_MS
+    own = spec.meerkat_timeout_ms if spec.timeout_ms is None else spec.timeout_ms
+    return DEFAULT_STEP_TIMEOUT_MS if own is None else own
 
 
 def _failed_steps(builder: TransitionBuilder) -> set[str | None]:

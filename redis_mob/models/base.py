@@ -94,7 +94,7 @@ class Model(BaseModel):
 
     Strict about types (`1.0` and `true` are no integers); a known field given twice is refused. Fields that a document
     has and the class does not are kept in `model_extra`, and are written behind the others; a constructor refuses them
-    (contract: json-1, json-2, json-3). `model_validate_json` reads; `model_dump_json` writes.
+    (contract: json-1, json-2, json-3; decision 0056). `model_validate_json` reads; `model_dump_json` writes.
     """
 
     model_config = ConfigDict(

@@ -21,7 +21,7 @@ from tests.fleet.flows import FLOW, mob, step, wait
 from tests.fleet.working import at_work
 
 TWO = mob({"a": step(), "b": step("a")})
-FAILING = mob({"a": step(max_retries=0)})
+FAILING = mob({"a": step()})
 WAITING = mob({"a": wait()})
 LONG = mob({"a": step(timeout_ms=600_000)})
 
