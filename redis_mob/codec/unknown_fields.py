@@ -77,5 +77,4 @@ def fields_behind(row: msgpack.ExtraData) -> tuple[tuple[Any, ...], dict[str, An
 
     Raises ValueError.
     """
-    values, text = cast("tuple[tuple[Any, ...], bytes]", row.args)
-    return values, decode_fields(text)
+    return row.unpacked, decode_fields(row.extra)

@@ -76,7 +76,7 @@ def written(value: Model) -> Any:
     return json.loads(value.model_dump_json())
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_runs_30_a_golden_run_keeps_any_unknown_fields(data: st.DataObject) -> None:
     document = sprinkled(data, MobRun.model_validate_json(json.dumps(data.draw(st.sampled_from(RUNS)))))
@@ -88,7 +88,7 @@ def test_runs_30_a_golden_run_keeps_any_unknown_fields(data: st.DataObject) -> N
     assert json_equal(written(decode_core(run.run_id, stored(run).core)), written(run.core()))
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_runs_30_a_golden_kernel_state_keeps_any_unknown_fields(data: st.DataObject) -> None:
     model, plain = data.draw(st.sampled_from(KERNEL_STATES))
@@ -102,7 +102,7 @@ def test_runs_30_a_golden_kernel_state_keeps_any_unknown_fields(data: st.DataObj
     assert encode(shuffled).digest == snapshot.digest
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_runs_30_golden_inputs_keep_any_unknown_fields(data: st.DataObject) -> None:
     plain = data.draw(st.lists(st.sampled_from(INPUTS), min_size=1, max_size=6))
@@ -117,7 +117,7 @@ def test_runs_30_a_run_without_unknown_fields_is_stored_without_a_trace_of_them(
     head, frames, *_ = encode_run(full_run())
     names = head[::2]
     assert b"further" not in names
-    assert not [name for name in names if b"unknown" in name]
+    assert not [name for name in names if isinstance(name, bytes) and b"unknown" in name]
     assert not [name for name in frames[::2] if {b"unknown", b"beside"} & {*unpack(cast("bytes", name))}]
     entry = step_entry()
     assert len(unpack(step_row(entry))) == 4
@@ -155,7 +155,7 @@ def test_runs_31_states_differ_by_their_unknown_fields(other: dict[str, Any]) ->
     assert first != second
 
 
-def test_runs_30_rows_of_one_identity_are_one_with_whatever_unknown_fields() -> None:
+def test_runs_30_unknown_fields_are_no_part_of_the_identity_of_a_row() -> None:
     plain, more = iteration_entry(), with_unknown(iteration_entry())
     assert iteration_field(plain) == iteration_field(more)
     assert decode_iteration_rows([iteration_row(plain), iteration_row(more)]) == (plain, more)

@@ -183,16 +183,16 @@ async def test_payload_1_unknown_fields_of_runs_and_rows_are_payloads(
     storage: MobStorage, connection: Client, namespace: str
 ) -> None:
     later = {"later": {"said": SECRET, "more": LARGE}}
+    step = with_unknown(step_entry(output=1), later)
     rows = {
-        "step_ledger": (with_unknown(step_entry(output=1), later),),
         "failure_ledger": (with_unknown(failure_entry(), later),),
         "loop_iteration_ledger": (with_unknown(iteration_entry(), later),),
     }
-    run = new_run().model_copy(update={**rows, **later})
+    run = new_run().model_copy(update={"step_ledger": (step,), **rows, **later})
     await storage.runs.create_run(run)
-    await storage.runs.append_step_entry(run.run_id, entry=rows["step_ledger"][0])
+    await storage.runs.append_step_entry(run.run_id, entry=step)
     assert SECRET.encode() not in await stored_in(connection, Keys(namespace))
-    twice = run.model_copy(update={"step_ledger": (*rows["step_ledger"], *rows["step_ledger"])})
+    twice = run.model_copy(update={"step_ledger": (step, step)})
     assert await storage.runs.get_run(run.run_id) == twice
 
 

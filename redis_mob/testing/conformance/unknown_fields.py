@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -123,7 +123,7 @@ class TestUnknownFields(RunGuarantee):
     async def test_the_order_of_unknown_fields_does_not_count(self, runs: MobRunStore) -> None:
         run = with_unknown(scene())
         await runs.create_run(run)
-        backwards = dict(reversed(LATER.items()))
+        backwards = {name: LATER[name] for name in reversed(LATER)}
         operation = OPERATIONS["cas_complete_loop"]
         assert await operation.call(runs, run.run_id, **later(operation, backwards)) is True
 
@@ -135,7 +135,8 @@ class TestUnknownFields(RunGuarantee):
         assert await operation.call(runs, run.run_id, **later(operation, {"zero": 0.0})) is True
 
     async def test_rows_keep_their_unknown_fields(self, runs: MobRunStore, run: MobRun) -> None:
-        step, failure, iteration = map(with_unknown, (step_entry(output={"x": 1}), failure_entry(), iteration_entry()))
+        step, failure = with_unknown(step_entry(output={"x": 1})), with_unknown(failure_entry())
+        iteration = with_unknown(iteration_entry())
         await runs.append_step_entry(run.run_id, entry=step)
         assert await runs.append_step_entry_if_absent(run.run_id, entry=step_entry()) is False
         await runs.append_failure_entry(run.run_id, entry=failure)
@@ -167,8 +168,9 @@ class TestUnknownFields(RunGuarantee):
 
 
 def _plain(value: Any) -> Any:
+    """What is written of a model, or of each in a mapping."""
     if isinstance(value, dict):
-        return {name: json.loads(item.model_dump_json()) for name, item in value.items()}
+        return {name: _plain(item) for name, item in cast("dict[str, Any]", value).items()}
     return json.loads(value.model_dump_json())
 
 
@@ -177,7 +179,7 @@ def _without_unknown(run: MobRun) -> MobRun:
 
     def bare(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: bare(item) for name, item in value.items() if name not in LATER}
-        return [bare(item) for item in value] if isinstance(value, list) else value
+            return {name: bare(item) for name, item in cast("dict[str, Any]", value).items() if name not in LATER}
+        return [bare(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
 
     return MobRun.model_validate_json(json.dumps(bare(document(run))))

@@ -10,7 +10,7 @@ from redis_mob.models.base import Model
 
 M = TypeVar("M", bound=Model)
 
-LATER: Mapping[str, Any] = {"later_field": {"b": [1, 1.0, 2**70, None], "a": {"é": ""}}, "later_flag": False}
+LATER: dict[str, Any] = {"later_field": {"b": [1, 1.0, 2**70, None], "a": {"é": ""}}, "later_flag": False}
 """What a later release might say."""
 
 
