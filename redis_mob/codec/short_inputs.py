@@ -141,7 +141,7 @@ def short(run_id: str, inputs: Sequence[FlowAuthorityInput]) -> bytes | None:
         if (form := _BY_KIND.get(type(value))) is None:
             return None
         fields = vars(value)
-        payload = fields.get("payload")
+        payload: Any = fields.get("payload")
         if type(payload) is not form.payload or len(fields) != len(("input", "payload")):
             return None
         if value.__pydantic_extra__ or payload.__pydantic_extra__:
