@@ -112,7 +112,8 @@ class Model(BaseModel):
         __pydantic_extra__: dict[str, JsonValue]
 
     def __init__(self, /, **data: Any) -> None:
-        super().__init__(**data)
+        # as pydantic's own, which this is called in place of
+        self.__pydantic_validator__.validate_python(data, self_instance=self)
         if self.__pydantic_extra__:
             raise _unknown_names(type(self), self.__pydantic_extra__)
 

@@ -50,11 +50,18 @@ class Golden(NamedTuple):
 
     document: Any
     read: Callable[[str], Any]
-    write: Callable[[Any], str | bytes]
+    write: Callable[[Any], str]
 
 
 def of(model: type[Model], document: Any) -> Golden:
-    return Golden(document, model.model_validate_json, lambda value: value.model_dump_json())
+    return Golden(document, model.model_validate_json, model.model_dump_json)
+
+
+def of_union(kinds: TypeAdapter[Any], document: Any) -> Golden:
+    def write(value: Any) -> str:
+        return kinds.dump_json(value).decode()
+
+    return Golden(document, kinds.validate_json, write)
 
 
 def every_golden_document() -> list[Golden]:
@@ -69,7 +76,7 @@ def every_golden_document() -> list[Golden]:
         *[of(MobRun, line["canonical"]) for line in lines["runs"] if "canonical" in line],
         *[of(STATES[line["kind"]], line["state"]) for line in states if "state" in line],
         *[
-            Golden(line["value"], FLOW_AUTHORITY_INPUT.validate_json, FLOW_AUTHORITY_INPUT.dump_json)
+            of_union(FLOW_AUTHORITY_INPUT, line["value"])
             for line in read_jsonl("wire/authority_inputs.jsonl")
             if line["storable"]
         ],
@@ -81,7 +88,7 @@ def every_golden_document() -> list[Golden]:
         *[of(StoredRealmProfile, line["stored"]) for line in read_jsonl("wire/realm_profiles.jsonl")],
         *[of(MobDefinition, document) for document in definitions],
         *[
-            Golden(line["expr"], CONDITION.validate_json, CONDITION.dump_json)
+            of_union(CONDITION, line["expr"])
             for line in read_jsonl("wire/conditions.jsonl")
             if line["kind"] == "condition"
         ],
@@ -111,7 +118,7 @@ def sprinkled(value: object, document: Any, draw: st.DataObject) -> Any:
     """The document from which a value was read, with unknown fields in some of the objects that are models."""
     match value, document:
         case Model(), dict():
-            table = cast("dict[str, Any]", dict(document))
+            table = {**cast("dict[str, Any]", document)}
             fields = {one.alias or name: name for name, one in type(value).model_fields.items()}
             for spelled, name in fields.items():
                 if spelled in table:

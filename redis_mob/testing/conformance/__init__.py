@@ -46,6 +46,7 @@ from redis_mob.testing.conformance.ledgers import (
     TestStepLedger,
     TestStepLedgerOutputs,
 )
+from redis_mob.testing.conformance.other_releases import TestOtherReleases
 from redis_mob.testing.conformance.pruning import TestPruning, TestStructuralEvents
 from redis_mob.testing.conformance.realm_profiles import (
     TestRealmProfileRevisions,
@@ -120,6 +121,7 @@ __all__ = [
     "TestLostTransitions",
     "TestMetadataOfMobs",
     "TestNamesInRuns",
+    "TestOtherReleases",
     "TestOverlays",
     "TestPresenceAndAbsence",
     "TestPruning",

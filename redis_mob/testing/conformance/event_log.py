@@ -13,22 +13,11 @@ import pytest
 
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import InternalError, SerializationError
-from redis_mob.models import (
-    FlowStarted,
-    MemberSpawned,
-    MobCreated,
-    MobDefinition,
-    MobEvent,
-    MobReset,
-    NewMobEvent,
-    UnknownEvent,
-)
+from redis_mob.models import FlowStarted, MemberSpawned, MobCreated, MobDefinition, MobReset, NewMobEvent
 from redis_mob.testing.backend import Backend, StoredEvent
-from redis_mob.testing.comparing import exact
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.new_events import RUN, completed, new_event, number_of, numbered
 from redis_mob.testing.samples.states import NOON
-from redis_mob.testing.waiting import take
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -171,28 +160,6 @@ class TestStoredEvents(Guarantee):
     async def test_an_event_without_a_kind_is_named(self, events: MobEventStore, backend: Backend, kind: str) -> None:
         await _hurts_only_its_readers(events, lambda: backend.add_event(kind))
 
-    async def test_an_event_of_another_release_comes_back_as_it_came(self, events: MobEventStore) -> None:
-        """Its kind, its version and all that is not known of it (contract: json-10, json-11, events-21)."""
-        batch = [NewMobEvent.model_validate_json(one) for one in OF_OTHER_RELEASES]
-        async with events.subscribe() as following:
-            stored = [await events.append(batch[0]), *await events.append_batch(batch[1:])]
-            heard = await take(following, len(batch))
-        for told in (stored, heard, await events.poll(0, 10), await events.replay_all()):
-            assert [exact(NewMobEvent.model_validate(_new(event))) for event in told] == list(map(exact, batch))
-        assert [event.run_id for event in stored] == [RUN, None, None, None]
-        assert await events.prune(NOON + MICROSECOND) == 2
-        left = await events.replay_all()
-        assert [event.cursor for event in left] == [3, 4]
-        assert [exact(NewMobEvent.model_validate(_new(event))) for event in left] == list(map(exact, batch[2:]))
-
-    async def test_an_event_of_an_unknown_kind_ends_nothing(self, events: MobEventStore) -> None:
-        unknown = UnknownEvent.model_validate({"type": "flow_paused", "run_id": RUN, "flow_id": "review"})
-        await events.append(new_event(unknown))
-        for _ in range(2):
-            with pytest.raises(InternalError):
-                await events.append_terminal_event_if_absent(new_event(unknown))
-        assert await events.append_terminal_event_if_absent(completed()) is not None
-
     async def test_a_damaged_event_is_named(self, events: MobEventStore, backend: Backend) -> None:
         async def damaged() -> int:
             cursor = (await events.append(numbered(2, timestamp=NOON))).cursor
@@ -225,26 +192,6 @@ class TestStoredEvents(Guarantee):
         [event] = await events.replay_all()
         assert isinstance(event.kind, MobCreated)
         assert list(event.kind.definition.flows["f"].steps) == ["z", "a", "m"]
-
-
-OF_OTHER_RELEASES = [
-    json.dumps({"mob_id": "mob", "timestamp": "2026-03-01T12:00:00Z", **event})
-    for event in (
-        {
-            "kind": {"type": "flow_exploded", "run_id": RUN, "big": 10**30, "one": 1.0, "deep": {"a": [None, True]}},
-            "envelope": {"schema_version": 9, "later": {"a": 1}},
-        },
-        {"kind": {"run_id": [], "flow_id": 1, "type": 'a "kind"\n'}, "later": [1, 1.0, "é"]},
-        {"kind": {"type": "mob_reset", "model_dump": 1}, "envelope": {"schema_version": 8}, "later": {}},
-        {"kind": {"type": "members_wired", "a": "x", "b": "y", "later": None}, "envelope": {"schema_version": 6}},
-    )
-]
-"""Events with what only another release knows; the last two are structural. Made here, not by meerkat."""
-
-
-def _new(event: MobEvent) -> dict[str, Any]:
-    """An event of the log as one to be appended."""
-    return {name: value for name, value in dict(event).items() if name != "cursor"}
 
 
 def _spawned(**more: Any) -> MemberSpawned:

@@ -7,15 +7,13 @@ import base64
 import json
 import traceback
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from redis_mob.contracts import MobRuntimeMetadataStore
 from redis_mob.errors import InternalError, SerializationError
-from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRecord
+from redis_mob.models import SupervisorAuthorityRecord
 from redis_mob.testing.backend import Backend, StoredOverlay, StoredSupervisor
-from redis_mob.testing.comparing import exact
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.documents import authority, overlay, rotation
 
@@ -114,37 +112,6 @@ class TestSupervisorSuccession(Guarantee):
         spelled_out = SupervisorAuthorityRecord.model_validate({**dict(authority(3)), "pending_rotation": None})
         assert await metadata.compare_and_put_supervisor_authority("m", spelled_out, authority(4)) is True
         assert await metadata.load_supervisor_authority("m") == authority(4)
-
-    async def test_unknown_fields_are_kept_and_compared(self, metadata: MobRuntimeMetadataStore) -> None:
-        def later(value: Any) -> SupervisorAuthorityRecord:
-            stored = json.loads(PENDING.model_dump_json())
-            stored["pending_rotation"] |= {"member_targets": {}, "later": value, "protocol_version": 7}
-            return SupervisorAuthorityRecord.model_validate_json(json.dumps({**stored, "later": [value]}))
-
-        put = metadata.compare_and_put_supervisor_authority
-        await metadata.put_supervisor_authority("m", later(1))
-        found = await metadata.load_supervisor_authority("m")
-        assert found is not None
-        assert exact(found) == exact(later(1))
-        for differs in (PENDING, later(2), later(1.0), later(True)):
-            assert await put("m", differs, authority(3)) is False
-        assert await put("m", later(1), later(2)) is True
-        found = await metadata.load_supervisor_authority("m")
-        assert found is not None
-        assert exact(found) == exact(later(2))
-
-    async def test_an_overlay_of_a_later_release_is_kept(self, metadata: MobRuntimeMetadataStore) -> None:
-        stored = json.loads(overlay().model_dump_json())
-        more = {
-            "status": "DirectBindBound",
-            "fence_token": 3,
-            "direct_member_fence": {"runtime": 1.0},
-            "later": [1, None],
-        }
-        record = ExternalBindingOverlayRecord.model_validate_json(json.dumps({**stored, **more}))
-        await metadata.upsert_external_binding_overlay("m", record)
-        [found] = await metadata.list_external_binding_overlays("m")
-        assert exact(found) == exact(record)
 
     async def test_case_099_supervisor_compare_sees_pending(self, metadata: MobRuntimeMetadataStore) -> None:
         await metadata.put_supervisor_authority("m", PENDING)

@@ -9,21 +9,11 @@ import pytest
 from redis_mob.contracts import MobSpecStore
 from redis_mob.errors import InternalError, SerializationError, SpecRevisionConflictError
 from redis_mob.models import MobDefinition
-from redis_mob.models.base import json_equal
 from redis_mob.models.flow_spec import RepeatUntilSpec
 from redis_mob.testing.backend import Backend, StoredSpec
 from redis_mob.testing.comparing import exact
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.documents import FULL_DEFINITION, definition
-
-OF_LATER_RELEASE = {
-    "id": "m",
-    "profiles": {"r": {"model": "m", "durable": True, "tools": {"deny": ["x"]}}},
-    "flows": {"f": {"steps": {"s": {"role": "r", "message": "go", "failure_policy": "continue", "later": 10**30}}}},
-    "runtime": {"model_fallback": None},
-    "models": {"m": [1, 1.0]},
-}
-"""A definition with what only later releases know. Made here, not by meerkat."""
 
 
 class TestSpecs(Guarantee):
@@ -43,15 +33,6 @@ class TestSpecs(Guarantee):
         assert found is not None
         assert exact(found[0]) == exact(FULL_DEFINITION)
         assert _orders(found[0]) == _orders(FULL_DEFINITION)
-
-    async def test_a_definition_of_another_release_is_read_as_it_was_written(self, specs: MobSpecStore) -> None:
-        """With all that is not known of it (contract: json-1, definition-25)."""
-        later = MobDefinition.model_validate(OF_LATER_RELEASE)
-        await specs.put_spec("m", later)
-        found = await specs.get_spec("m")
-        assert found is not None
-        assert exact(found[0]) == exact(later)
-        assert json_equal(found[0].model_extra, {"runtime": {"model_fallback": None}, "models": {"m": [1, 1.0]}})
 
     async def test_an_output_format_that_was_not_said_stays_unsaid(self, specs: MobSpecStore) -> None:
         steps = "\n".join(
