@@ -218,7 +218,7 @@ async def test_an_answer_and_the_end_of_the_time_never_both_count(storage: MobSt
         [one] = await asked(storage)
         if answered_first:
             assert await FleetAdmin(storage).answer(one.ask.id)
-            assert await storage.executions.commit(transition) is False
+            assert not await storage.executions.commit(transition)
         else:
             assert await storage.executions.commit(transition)
             with pytest.raises(NotFoundError, match="its time is over"):
