@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
@@ -26,6 +26,7 @@ from redis_mob.testing.samples.states import flow_state, frame, iteration_entry,
 from redis_mob.testing.samples.unknown_fields import with_unknown
 from tests.codec.test_runs import stored
 from tests.support.golden import read_jsonl
+from tests.support.sprinkled import sprinkled
 
 RUNS = [line.get("run") or line["canonical"] for line in read_jsonl("wire/runs.jsonl") if "error" not in line]
 STATES: Mapping[str, Any] = {
@@ -35,41 +36,6 @@ STATES: Mapping[str, Any] = {
 }
 KERNEL_STATES = [(STATES[line["kind"]], line["state"]) for line in read_jsonl("wire/kernel_states.jsonl")]
 INPUTS = [line["value"] for line in read_jsonl("wire/authority_inputs.jsonl") if line["storable"]]
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=6,
-)
-
-_UNKNOWN = st.dictionaries(st.text(max_size=8), JSON, max_size=3)
-
-
-def places(value: object, document: Any) -> Iterator[tuple[type[Model], dict[str, Any]]]:
-    """Each model within a value, and what is written of it."""
-    if isinstance(value, Model):
-        yield type(value), document
-        for name, field in type(value).model_fields.items():
-            if (written := field.alias or name) in document:
-                yield from places(getattr(value, name), document[written])
-    elif isinstance(value, dict):
-        for name, item in cast("dict[str, object]", value).items():
-            yield from places(item, document[name])
-    elif isinstance(value, tuple):
-        for item, written in zip(cast("tuple[object, ...]", value), document, strict=True):
-            yield from places(item, written)
-
-
-def sprinkled(data: st.DataObject, value: Model) -> Any:
-    """What is written of a value, with random fields in some of its places."""
-    document = json.loads(value.model_dump_json())
-    found = list(places(value, document))
-    numbers = st.sets(st.integers(0, len(found) - 1), max_size=8)
-    for number in {0, *data.draw(numbers)}:
-        kind, written = found[number]
-        known = {*kind.model_fields, *(field.alias for field in kind.model_fields.values())}
-        written.update({name: item for name, item in data.draw(_UNKNOWN).items() if name not in known})
-    return document
 
 
 def written(value: Model) -> Any:
