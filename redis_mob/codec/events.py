@@ -145,9 +145,15 @@ def _payload(kind: bytes) -> bytes:
     return payload(kind, clear=0 if head is None else head.end(), stays=True)
 
 
+def unknown_of(event: NewMobEvent) -> dict[str, Any]:
+    """The fields of an event that are not known. A cursor is none: the log gives another one."""
+    extra = event.__pydantic_extra__
+    return {name: value for name, value in extra.items() if name != "cursor"} if extra else {}
+
+
 def _around_json(event: NewMobEvent) -> bytes:
     """What is around a kind, behind what parts them; empty if that is nothing, as it is for all that we make."""
-    unknown, envelope = event.__pydantic_extra__ or {}, event.envelope
+    unknown, envelope = unknown_of(event), event.envelope
     if not unknown and envelope is None:
         return b""
     around = {} if envelope is None else {"envelope": envelope.model_dump(mode="json", warnings="error")}
@@ -231,8 +237,8 @@ def decode_event(cursor: int, fields: Mapping[bytes, bytes]) -> MobEvent:
     kind, around = values.pop("kind")
     if around is None:
         return MobEvent.unchecked(cursor=cursor, kind=kind, **values)  # all of it was checked when it was read
-    values |= {"cursor": cursor, "kind": kind, "envelope": around.envelope, **(around.model_extra or {})}
-    return MobEvent.model_validate(values)
+    known = {"cursor": cursor, "kind": kind, "envelope": around.envelope, **values}
+    return MobEvent.model_validate({**(around.model_extra or {}), **known})
 
 
 def encode_stored_event(event: MobEvent) -> str:

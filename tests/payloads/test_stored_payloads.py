@@ -28,6 +28,7 @@ from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.models.base import json_text
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.events import NewMobEvent
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.payloads.settings import PayloadSettings
@@ -374,3 +375,15 @@ async def test_payload_2_settings_that_cannot_be_read_are_damage(
     await connection.router.request("HSET", Keys(namespace).meta, "payloads", '{"compress":1}')
     with pytest.raises(SerializationError, match="meta, field payloads is damaged, or written by a later release"):
         await MobStorage.open(server_url, namespace=namespace, seal_key=KEY)
+
+
+async def test_what_is_not_known_of_an_event_is_coded_and_a_prune_keeps_the_structure(storage: MobStorage) -> None:
+    """Scripts see the type of an event and its run, and nothing else of what no model knows (contract: events-14)."""
+    reset = {"mob_id": "m", "kind": {"type": "mob_reset", "later": SECRET}, "envelope": {"schema_version": 9}}
+    unknown = {"mob_id": "m", "kind": {"type": "mob_exploded", "later": SECRET}, "later": SECRET}
+    batch = [NewMobEvent.model_validate(event) for event in (unknown, reset, unknown)]
+    stored = await storage.events.append_batch(batch)
+    assert [event.model_extra for event in stored] == [{"later": SECRET}, {}, {"later": SECRET}]
+    assert await storage.events.replay_all() == stored
+    assert await storage.events.prune(stored[-1].timestamp + timedelta(seconds=1)) == 2
+    assert await storage.events.replay_all() == [stored[1]]

@@ -75,6 +75,12 @@ class TestOtherReleases(Guarantee):
         assert [event.cursor for event in left] == [3, 4]
         assert [exact(NewMobEvent.model_validate(_new(event))) for event in left] == list(map(exact, batch[2:]))
 
+    async def test_the_cursor_that_an_event_had_elsewhere_is_none_of_it(self, events: MobEventStore) -> None:
+        event = NewMobEvent.model_validate_json('{"cursor":7,"mob_id":"m","kind":{"type":"mob_reset"},"later":1}')
+        stored = await events.append(event)
+        assert (stored.cursor, stored.model_extra) == (1, {"later": 1})
+        assert await events.replay_all() == [stored]
+
     async def test_an_event_of_an_unknown_kind_ends_nothing(self, events: MobEventStore) -> None:
         unknown = UnknownEvent.model_validate({"type": "flow_paused", "run_id": RUN, "flow_id": "review"})
         await events.append(new_event(unknown))
