@@ -17,7 +17,6 @@ from tests.kernel.drive import Drive
 from tests.kernel.flows import FLOWS, LIMITS
 from tests.kernel.test_properties import GENEROUS, check_end, move_somehow
 
-
 Parts = Mapping[str, FrameSnapshot] | Mapping[str, LoopSnapshot]
 
 

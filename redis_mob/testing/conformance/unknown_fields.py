@@ -144,11 +144,10 @@ class TestUnknownFields(RunGuarantee):
         arguments = later(operation)
         assert await operation.call(runs, run.run_id, **arguments) is True
         stored = document(await read(runs, run))
-        given = [*arguments.values(), run.flow_state, *run.frames.values(), *run.loops.values()]
-        for value in given:
+        for value in (*arguments.values(), run.flow_state, *run.frames.values(), *run.loops.values()):
             if isinstance(value, _STATES):
                 for one in (value, getattr(value, "kernel_state", value)):
-                    one.model_extra["later_field"]["a"]["changed"] = True
+                    cast("dict[str, Any]", one.model_extra)["later_field"]["a"]["changed"] = True
         assert json_equal(document(await read(runs, run)), stored)
 
     async def test_a_loop_that_is_overwritten_has_no_more_than_the_new_one(
