@@ -92,7 +92,7 @@ def _encoded_frame(name: str, frame: FrameSnapshot) -> Snapshot:
     state = vars(instance(name, frame, FrameSnapshot)).get("kernel_state")
     # the name is put together only where there is something to say
     encoded = encode(state if isinstance(state, FlowFrameState) else instance(_state_of(name), state, FlowFrameState))
-    return beside(encoded, frame)
+    return beside(encoded, FrameSnapshot, unknown) if (unknown := frame.__pydantic_extra__) else encoded
 
 
 def _encoded_loop(name: str, loop: LoopSnapshot) -> Snapshot:
@@ -100,7 +100,7 @@ def _encoded_loop(name: str, loop: LoopSnapshot) -> Snapshot:
     encoded = encode(
         state if isinstance(state, LoopIterationState) else instance(_state_of(name), state, LoopIterationState)
     )
-    return beside(encoded, loop)
+    return beside(encoded, LoopSnapshot, unknown) if (unknown := loop.__pydantic_extra__) else encoded
 
 
 def _state_of(name: str) -> str:

@@ -37,6 +37,7 @@ _HEAD_CHECKS = field_checks(
     "loop_iteration_ledger",
     "root_step_outputs",
     "flow_authority_inputs",
+    "flow_definition_digest",
     "role_targets",
 )
 """The checks of what belongs to the run itself; its parts are checked where they are encoded."""

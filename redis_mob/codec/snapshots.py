@@ -124,11 +124,9 @@ def are_blocks(groups: Collection[bytes], rows: Iterable[Row], ids: tuple[str, .
     return len(groups) == usual and all(row.keys is None for row in rows)
 
 
-def beside(snapshot: Snapshot, holder: Model) -> Snapshot:
-    """The snapshot of a frame or loop, whose state has this one: unknown fields beside the state belong to it."""
-    if not (unknown := holder.__pydantic_extra__):
-        return snapshot
-    groups = {**snapshot.groups, BESIDE: group_of_fields(type(holder), unknown)}
+def beside(snapshot: Snapshot, holder: type[Model], unknown: Mapping[str, Any]) -> Snapshot:
+    """The snapshot of a frame or loop, whose state has this one, with the unknown fields that stand beside the state."""
+    groups = {**snapshot.groups, BESIDE: group_of_fields(holder, unknown)}
     digests = Digests.of(groups)
     return replace(snapshot, groups=groups, digest=digests.digest, digests=digests, base=None, others={})
 
