@@ -125,7 +125,7 @@ def are_blocks(groups: Collection[bytes], rows: Iterable[Row], ids: tuple[str, .
 
 
 def beside(snapshot: Snapshot, holder: type[Model], unknown: Mapping[str, Any]) -> Snapshot:
-    """The snapshot of a frame or loop, whose state has this one, with the unknown fields that stand beside the state."""
+    """The snapshot of a frame or loop, whose state has this one, with the unknown fields beside that state."""
     groups = {**snapshot.groups, BESIDE: group_of_fields(holder, unknown)}
     digests = Digests.of(groups)
     return replace(snapshot, groups=groups, digest=digests.digest, digests=digests, base=None, others={})
