@@ -57,10 +57,10 @@ def kept(part: C) -> C:
     return copied(part) if any(_unknown(part)) else part
 
 
-def _unknown(state: Model) -> list[dict[str, Any]]:
+def _unknown(part: FlowRunState | FrameSnapshot | LoopSnapshot) -> list[dict[str, Any]]:
     """The unknown fields of a state, and of what it lies in."""
-    inner: Model | None = getattr(state, "kernel_state", None)
-    return [one.__pydantic_extra__ or {} for one in (state, inner) if one is not None]
+    models = (part,) if isinstance(part, FlowRunState) else (part, part.kernel_state)
+    return [one.__pydantic_extra__ or {} for one in models]
 
 
 def copied_json(what: str, value: Any) -> Any:
