@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from redis_mob.codec import changes, ledgers
 from redis_mob.codec.arguments import instance, storable
@@ -15,11 +15,15 @@ from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs, inputs_reader
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
+from redis_mob.codec.payloads import Payload
 from redis_mob.codec.run_heads import COUNT, COUNTED, RunHead, check_count
-from redis_mob.codec.snapshots import Whole, whole
+from redis_mob.codec.snapshot_reading import Whole, whole
+from redis_mob.codec.texts import unpacked
+from redis_mob.codec.unknown_fields import stored_fields, with_unknown_fields
 from redis_mob.errors import InternalError, SerializationError, shown
-from redis_mob.models.base import SortedDict, canonical_run_id, presorted
+from redis_mob.models.base import Model, SortedDict, canonical_run_id, is_none, presorted
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
+from redis_mob.models.role_targets import RoleTargets
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_status import MobRunStatus
 
@@ -33,8 +37,21 @@ _HEAD_CHECKS = field_checks(
     "loop_iteration_ledger",
     "root_step_outputs",
     "flow_authority_inputs",
+    "flow_definition_digest",
+    "role_targets",
 )
 """The checks of what belongs to the run itself; its parts are checked where they are encoded."""
+
+
+_FURTHER = b"further"
+"""The field of the run hash that holds what runs of schema 6 have not, as a JSON object; most have none of it."""
+
+
+class _Further(Model):
+    """What is in that field; what no class of ours has is behind the others."""
+
+    flow_definition_digest: str | None = Field(default=None, exclude_if=is_none)
+    role_targets: RoleTargets | None = Field(default=None, exclude_if=is_none)
 
 
 _CREATED = b"created"
@@ -65,6 +82,8 @@ def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
         COUNTED,
         b"1",
     ]
+    if (further := _further(run)) is not None:
+        head += (_FURTHER, further)
     if run.completed_at is not None:
         head += (b"completed_at", encode_number(ledgers.microseconds(run.completed_at)))
     return [
@@ -79,6 +98,24 @@ def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
         encode_inputs(run.run_id, run.flow_authority_inputs),
         list(chain.from_iterable(_index(run).items())),
     ]
+
+
+def _further(run: MobRun) -> Payload | None:
+    """What a run has that runs of schema 6 have not; None for most."""
+    unknown, digest, targets = run.__pydantic_extra__, run.flow_definition_digest, run.role_targets
+    if not unknown and digest is targets is None:
+        return None
+    known = _Further(flow_definition_digest=digest, role_targets=targets).model_dump(mode="json")
+    return stored_fields(MobRun, {**known, **(unknown or {})})
+
+
+def _read_further(fields: dict[str, Any], stored: bytes | None) -> dict[str, Any] | None:
+    """Adds the fields of later releases to those of a run; gives those that no class of ours has."""
+    if stored is None:
+        return None
+    further = _Further.model_validate_json(unpacked(stored))
+    fields.update(vars(further))
+    return further.__pydantic_extra__
 
 
 def _step_outputs(run: MobRun) -> Iterable[tuple[bytes, bytes]]:
@@ -142,8 +179,9 @@ def decode_core(run_id: str, parts: CoreParts) -> MobRun:
     Raises SerializationError naming the run and the part that is damaged.
     """
     _check_core(run_id, parts)
-    fields, late = _core(run_id, parts)
-    return MobRun.unchecked(run_id=run_id, step_ledger=(), **fields, **{name: read() for name, read in late.items()})
+    fields, late, unknown = _core(run_id, parts)
+    run = MobRun.unchecked(run_id=run_id, step_ledger=(), **fields, **{name: read() for name, read in late.items()})
+    return with_unknown_fields(run, unknown)
 
 
 def decode_run(run_id: str, parts: RunParts) -> MobRun:
@@ -159,7 +197,7 @@ def decode_run(run_id: str, parts: RunParts) -> MobRun:
         ("inputs", parts.authority),
     ):
         check_count(run_id, parts.core.head, name, len(part))
-    fields, late = _core(run_id, parts.core)
+    fields, late, unknown = _core(run_id, parts.core)
     with _Named(run_id, "step_ledger"):
         fields["step_ledger"] = ledgers.decode_step_rows(parts.steps, parts.step_outputs)
     with _Named(run_id, "loop_iteration_ledger"):
@@ -167,13 +205,14 @@ def decode_run(run_id: str, parts: RunParts) -> MobRun:
     late["flow_authority_inputs"] = _late(
         run_id, "flow_authority_inputs", lambda: inputs_reader(run_id, parts.authority)
     )
-    return MobRun.with_late_fields(late, run_id=run_id, **fields)
+    return with_unknown_fields(MobRun.with_late_fields(late, run_id=run_id, **fields), unknown)
 
 
-def _core(run_id: str, parts: CoreParts) -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
-    """The fields of the core of a run, and what gives its kernel states."""
+def _core(run_id: str, parts: CoreParts) -> tuple[dict[str, Any], dict[str, Callable[[], Any]], dict[str, Any] | None]:
+    """The fields of the core of a run, what gives its kernel states, and the fields that no class of ours has."""
     with _Named(run_id, "head"):
         fields = _head(parts)
+        unknown = _read_further(fields, parts.head.get(_FURTHER))
     with _Named(run_id, "activation_params"):
         fields["activation_params"] = ledgers.decode_json(parts.head[b"params"])
     with _Named(run_id, "outputs"):
@@ -185,7 +224,7 @@ def _core(run_id: str, parts: CoreParts) -> tuple[dict[str, Any], dict[str, Call
         "frames": _late(run_id, "frames", lambda: _frames(parts)),
         "loops": _late(run_id, "loops", lambda: _loops(parts)),
     }
-    return fields, late
+    return fields, late, unknown
 
 
 def _late(run_id: str, part: str, look: Callable[[], Callable[[], Any]]) -> Callable[[], Any]:
@@ -272,12 +311,12 @@ def _kernel_states(model: type[K], stored: Mapping[bytes, bytes]) -> dict[str, W
 def _frames(parts: CoreParts) -> Callable[[], SortedDict[FrameSnapshot]]:
     states = _kernel_states(FlowFrameState, parts.frames)
     return lambda: presorted(
-        {name: FrameSnapshot.unchecked(kernel_state=state.state()) for name, state in states.items()}
+        {name: state.of(FrameSnapshot.unchecked(kernel_state=state.state())) for name, state in states.items()}
     )
 
 
 def _loops(parts: CoreParts) -> Callable[[], SortedDict[LoopSnapshot]]:
     states = _kernel_states(LoopIterationState, parts.loops)
     return lambda: presorted(
-        {name: LoopSnapshot.unchecked(kernel_state=state.state()) for name, state in states.items()}
+        {name: state.of(LoopSnapshot.unchecked(kernel_state=state.state())) for name, state in states.items()}
     )

@@ -35,6 +35,8 @@ from redis_mob.payloads.settings import PayloadSettings
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy
+from redis_mob.testing.samples.states import failure_entry, iteration_entry, new_run, step_entry
+from redis_mob.testing.samples.unknown_fields import with_unknown
 from redis_mob.testing.waiting import LONG
 from tests.fleet.asking import answer
 from tests.fleet.flows import FLOW, mob, runs, step, wait, with_flows
@@ -176,6 +178,23 @@ async def test_payload_3_nothing_that_was_said_can_be_read_on_the_server(
     assert (SECRET.encode() in found) is (form == "plain")
     assert SECRET.encode() not in blobs
     assert bool(blobs) is (form == "coded")
+
+
+async def test_payload_1_unknown_fields_of_runs_and_rows_are_payloads(
+    storage: MobStorage, connection: Client, namespace: str
+) -> None:
+    later = {"later": {"said": SECRET, "more": LARGE}}
+    step = with_unknown(step_entry(output=1), later)
+    rows = {
+        "failure_ledger": (with_unknown(failure_entry(), later),),
+        "loop_iteration_ledger": (with_unknown(iteration_entry(), later),),
+    }
+    run = new_run().model_copy(update={"step_ledger": (step,), **rows, **later})
+    await storage.runs.create_run(run)
+    await storage.runs.append_step_entry(run.run_id, entry=step)
+    assert SECRET.encode() not in await stored_in(connection, Keys(namespace))
+    twice = run.model_copy(update={"step_ledger": (step, step)})
+    assert await storage.runs.get_run(run.run_id) == twice
 
 
 async def test_payload_4_large_ones_are_blobs_and_go_with_their_run(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from redis_mob.codec.events import unknown_of
 from redis_mob.errors import InternalError, SerializationError
 from redis_mob.models import (
     ForkJobTerminal,
@@ -114,8 +114,8 @@ def _row(cursor: int, event: NewMobEvent, now: datetime) -> Row:
     """An event as it is stored. Raises InternalError if it cannot be."""
     what = f"{event.kind.type} event of mob {event.mob_id!r}"
     moment = now if event.timestamp is None else event.timestamp
-    fields: dict[str, Any] = {**dict(event), "cursor": cursor, "timestamp": moment}
-    stored = MobEvent.model_construct(None, **fields)
+    stored = MobEvent.unchecked(**{**vars(event), "cursor": cursor, "timestamp": moment})
+    stored = stored.model_copy(update=unknown_of(event))
     document = encode(what, stored)
     if isinstance(event.kind, MemberSpawned) and event.kind.bridge_member_ref is not None:
         # The public JSON of a spawned member leaves its reference out.

@@ -47,8 +47,8 @@ from redis_mob.testing.conformance.ledgers import (
     TestStepLedger,
     TestStepLedgerOutputs,
 )
-from redis_mob.testing.conformance.overlays import TestOverlays
 from redis_mob.testing.conformance.other_releases import TestOtherReleases
+from redis_mob.testing.conformance.overlays import TestOverlays
 from redis_mob.testing.conformance.pruning import TestPruning, TestStructuralEvents
 from redis_mob.testing.conformance.realm_profiles import (
     TestRealmProfileRevisions,
@@ -72,6 +72,7 @@ from redis_mob.testing.conformance.terminal_commit import TestTerminalCommit
 from redis_mob.testing.conformance.terminal_events import TestEndedJobs, TestFailedSteps, TestTerminalEvents
 from redis_mob.testing.conformance.token_limits import TestTokenLimits
 from redis_mob.testing.conformance.transitions import TestLostTransitions, TestTransitions
+from redis_mob.testing.conformance.unknown_fields import TestUnknownFields
 
 __all__ = [
     "TestAsks",
@@ -155,6 +156,7 @@ __all__ = [
     "TestTerminalEvents",
     "TestTokenLimits",
     "TestTransitions",
+    "TestUnknownFields",
     "TestUnreadableMetadata",
     "TestUnreadableRealmProfiles",
     "TestUnreadableRecords",
