@@ -262,7 +262,7 @@ async def _begin_a_deletion(storage: MobStorage) -> None:
 
 
 async def _fill_documents(storage: MobStorage) -> None:
-    for mob in ("m", "n", "gone"):
+    for mob in ("m", "n", "compared", "gone"):
         for _ in range(12):  # a revision of two digits, which is another one when it is cut short
             await storage.specs.put_spec(mob, definition())
         await storage.realm_profiles.create(mob, profile())
@@ -589,14 +589,16 @@ def _writes_of_documents() -> dict[str, Question]:
         "insert record, new": lambda s: s.records.insert("c", "new", 1),
         "put record": lambda s: s.records.compare_and_put("c", "m", {"of": "m"}, 10),
         "delete record": lambda s: s.records.compare_and_delete("c", "n", {"of": "n"}),
-        "put_spec and its event": lambda s: s.specs.put_spec_and_append_event(
-            "n", definition(), NewMobEvent(mob_id="n", kind=MobCompleted(), timestamp=NOON)
+        "put_spec and its event": lambda s: _told(
+            s.specs.put_spec_and_append_event(
+                "n", definition(), NewMobEvent(mob_id="n", kind=MobCompleted(), timestamp=NOON)
+            )
         ),
         "delete supervisor, compared": lambda s: s.runtime_metadata.compare_and_delete_supervisor_authority(
             "n", authority()
         ),
         "put overlay, compared": lambda s: s.runtime_metadata.compare_and_put_external_binding_overlay(
-            "m",
+            "compared",
             overlay(bootstrap_token="token"),  # noqa: S106
             overlay(bootstrap_token="other"),  # noqa: S106
         ),
@@ -655,6 +657,12 @@ def the_end() -> dict[str, Question]:
 
 async def _revision(write: Awaitable[StoredRealmProfile]) -> int:
     return (await write).revision
+
+
+async def _told(write: Awaitable[tuple[int, MobEvent]]) -> int:
+    """The revision that was written with an event, whose cursor depends on what was written before."""
+    revision, _ = await write
+    return revision
 
 
 async def _is_there(write: Awaitable[MobEvent | None]) -> bool:
