@@ -49,9 +49,10 @@ class ForgetsPlainEnds(MemoryEventStore):
 
     async def append_batch(self, events: Sequence[NewMobEvent], /) -> list[MobEvent]:
         log = self._access.content.log
-        ended = set(log._ended)
+        before = {*log._identities}
         stored = await super().append_batch(events)
-        log._ended = ended
+        for end in [name for name in log._identities if name[:1] == b"t" and name not in before]:
+            del log._identities[end]
         return stored
 
 
