@@ -38,6 +38,7 @@ CALLERS = {
     "progress": ["stores/progress.py"],
     "pydantic_ai": ["pydantic_ai/agent_runs.py"],
     "realm_profiles": ["stores/realm_profiles.py"],
+    "records": ["stores/records.py"],
     "retention": ["stores/retention.py"],
     "runs": ["stores/runs.py"],
     "runtime_metadata": ["stores/runtime_metadata.py", "stores/resealing.py", "stores/sealed_records.py"],

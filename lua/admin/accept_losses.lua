@@ -47,6 +47,7 @@ if #losses == 0 then return losses end
 mend_meta(found)
 list_again(ids, found.config)
 list_again(overlay_places, found.overlays)
+list_again(record_places, found.records)
 for _, place in ipairs(found.config.gone) do
   mutate('HDEL', versions, place)
   forget_past(place)

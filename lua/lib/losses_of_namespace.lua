@@ -8,9 +8,9 @@
 local MEASURED = {
   { 'HLEN', specs, spec_revisions, profiles, profile_revisions, supervisors, overlays, definitions, event_identities,
     documents, versions, history, tokens, seal_key_checks, lost, limits, deletions, retention, schedules, pauses,
-    webhooks, webhook_secrets, webhook_progress, debounces, budgets, reservations, model_usage },
+    webhooks, webhook_secrets, webhook_progress, debounces, budgets, reservations, model_usage, generic_records },
   { 'ZCARD', overlay_places, due, ready, queued, workers, events_by_time, ids, scheduled, schedule_definitions,
-    dead_letters, gated, gate_times, asks, conversing },
+    dead_letters, gated, gate_times, asks, conversing, record_places },
   { 'XLEN', events },
   { 'SCARD', seal_keys },
 }
@@ -181,6 +181,7 @@ local function find_losses()
   found.counters = find_counters()
   found.lost_runs = find_lost_runs(found.counters.runs or number_of_meta('runs'))
   found.config, found.overlays = find_unpaired(ids, documents), find_unpaired(overlay_places, overlays)
+  found.records = find_unpaired(record_places, generic_records)
   found.specs, found.profiles = find_revisions(specs, spec_revisions), find_revisions(profiles, profile_revisions)
   found.tokens = find_tokens()
   found.versionless, found.broken = find_versionless(), find_broken_histories()

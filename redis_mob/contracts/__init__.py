@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         RealmProfileStore as RealmProfileStore,
         StoredRealmProfiles as StoredRealmProfiles,
     )
+    from redis_mob.contracts.records import RecordStore as RecordStore
     from redis_mob.contracts.retention import RetentionStore as RetentionStore
     from redis_mob.contracts.runs import MobRunStore as MobRunStore
     from redis_mob.contracts.runtime_metadata import MobRuntimeMetadataStore as MobRuntimeMetadataStore
@@ -56,6 +57,7 @@ else:
             "pauses": "PauseStore",
             "progress": "ProgressStore",
             "realm_profiles": "RealmProfileStore StoredRealmProfiles",
+            "records": "RecordStore",
             "retention": "RetentionStore",
             "runs": "MobRunStore",
             "runtime_metadata": "MobRuntimeMetadataStore",

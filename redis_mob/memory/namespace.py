@@ -134,6 +134,8 @@ class Namespace:
         """When each realm profile was created and updated."""
         self.supervisors: dict[bytes, bytes] = {}
         self.overlays: dict[bytes, bytes] = {}
+        self.records: dict[bytes, tuple[str, bytes]] = {}
+        """Generic records by place: the collection and the value of each."""
         self.config = ConfigDocuments()
         self.retention: dict[bytes, bytes] = {}
         """The policies of retention."""

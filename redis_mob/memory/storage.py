@@ -18,6 +18,7 @@ from redis_mob.memory.operations import MemoryOperationsStore
 from redis_mob.memory.pauses import MemoryPauseStore
 from redis_mob.memory.progress import MemoryProgressStore
 from redis_mob.memory.realm_profiles import MemoryRealmProfileStore
+from redis_mob.memory.records import MemoryRecordStore
 from redis_mob.memory.retention import MemoryRetentionStore
 from redis_mob.memory.runs import MemoryRunStore
 from redis_mob.memory.runtime_metadata import MemoryRuntimeMetadataStore
@@ -56,6 +57,7 @@ class MemoryStorage:
         self.operations = MemoryOperationsStore(self._access)
         self.retention = MemoryRetentionStore(self._access)
         self.webhooks = MemoryWebhookStore(self._access)
+        self.records = MemoryRecordStore(self._access)
         self.config = MemoryConfigStore(self._access)
 
     async def sweep_blobs(self, older_than: timedelta) -> int:

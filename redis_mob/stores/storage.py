@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from redis_mob.stores.pauses import RedisPauseStore
     from redis_mob.stores.progress import RedisProgressStore
     from redis_mob.stores.realm_profiles import RedisRealmProfileStore
+    from redis_mob.stores.records import RedisRecordStore
     from redis_mob.stores.retention import RedisRetentionStore
     from redis_mob.stores.runs import RedisRunStore
     from redis_mob.stores.runtime_metadata import RedisRuntimeMetadataStore
@@ -160,6 +161,12 @@ class RedisStorage:
         from redis_mob.stores.webhooks import RedisWebhookStore
 
         return RedisWebhookStore(self._client, self._keys, self._wake_ups, self._secrets, self.events)
+
+    @cached_property
+    def records(self) -> RedisRecordStore:
+        from redis_mob.stores.records import RedisRecordStore
+
+        return RedisRecordStore(self._client, self._keys)
 
     @cached_property
     def config(self) -> RedisConfigStore:

@@ -23,6 +23,7 @@ from redis_mob.sync.stores import (
     Pauses,
     Progress,
     RealmProfiles,
+    Records,
     Retention,
     Runs,
     RuntimeMetadata,
@@ -67,6 +68,7 @@ class MobStorage:
         self.schedules = Schedules(loop, opened.schedules)
         self.webhooks = Webhooks(loop, opened.webhooks)
         self.operations = Operations(loop, opened.operations)
+        self.records = Records(loop, opened.records)
         self.config = Config(loop, opened.config)
 
     @classmethod

@@ -20,6 +20,7 @@ from redis_mob.contracts import (
     PauseStore,
     ProgressStore,
     RealmProfileStore,
+    RecordStore,
     RetentionStore,
     ScheduleStore,
     SteeringStore,
@@ -105,6 +106,17 @@ class RealmProfiles(Facade[RealmProfileStore]):
     list = twin(RealmProfileStore.list)
     update = twin(RealmProfileStore.update)
     delete = twin(RealmProfileStore.delete)
+
+
+class Records(Facade[RecordStore]):
+    """Twins of the methods of `contracts.RecordStore`."""
+
+    insert = twin(RecordStore.insert)
+    get = twin(RecordStore.get)
+    list = twin(RecordStore.list)
+    compare_and_put = twin(RecordStore.compare_and_put)
+    compare_and_delete = twin(RecordStore.compare_and_delete)
+    collections = twin(RecordStore.collections)
 
 
 class Executions(Facade[ExecutionStore]):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StoredEvent as StoredEvent,
         StoredOverlay as StoredOverlay,
         StoredProfile as StoredProfile,
+        StoredRecord as StoredRecord,
         StoredRun as StoredRun,
         StoredSpec as StoredSpec,
         StoredSupervisor as StoredSupervisor,
@@ -56,8 +57,8 @@ else:
         __name__,
         {
             "backend": (
-                "Backend Record StoredDocument StoredEvent StoredOverlay StoredProfile StoredRun StoredSpec "
-                "StoredSupervisor Stores"
+                "Backend Record StoredDocument StoredEvent StoredOverlay StoredProfile StoredRecord "
+                "StoredRun StoredSpec StoredSupervisor Stores"
             ),
             "steps": (
                 "FleetFactory HandlerConversation HandlerSuspended KeptCheckpoints KeptHistory KeptSpending run_flow "

@@ -21,6 +21,7 @@ from redis_mob.contracts import (
     MobRuntimeMetadataStore,
     MobSpecStore,
     RealmProfileStore,
+    RecordStore,
     WatchableConfigStore,
 )
 
@@ -60,6 +61,9 @@ class Stores(Protocol):
 
     @property
     def budgets(self) -> BudgetStore | None: ...
+
+    @property
+    def records(self) -> RecordStore | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,14 @@ class StoredProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A generic record."""
+
+    collection: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredDocument:
     """A config document; the damage lies in its text, not in its revision."""
 
@@ -115,7 +127,14 @@ class StoredDocument:
 
 
 Record: TypeAlias = (
-    StoredEvent | StoredRun | StoredSpec | StoredSupervisor | StoredOverlay | StoredProfile | StoredDocument
+    StoredEvent
+    | StoredRun
+    | StoredSpec
+    | StoredSupervisor
+    | StoredOverlay
+    | StoredProfile
+    | StoredRecord
+    | StoredDocument
 )
 """Something that is stored, by what names it."""
 

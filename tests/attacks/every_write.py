@@ -192,6 +192,8 @@ async def _of_documents(storage: MobStorage) -> dict[str, Write]:
     await storage.events.append(numbered(1, timestamp=NOON))
     for name in ("to delete", "to update"):
         await storage.realm_profiles.create(name, profile())
+    await storage.records.insert("c", "to put", 1)
+    await storage.records.insert("c", "to delete", 1)
     return {
         "config.put": lambda s: s.config.put("n", "new", 1),
         "config.put_if_absent": lambda s: s.config.put_if_absent("n", "absent", 1),
@@ -208,6 +210,9 @@ async def _of_documents(storage: MobStorage) -> dict[str, Write]:
         "realm_profiles.create": lambda s: s.realm_profiles.create("new", profile()),
         "realm_profiles.update": lambda s: s.realm_profiles.update("to update", profile("other"), 1),
         "realm_profiles.delete": lambda s: s.realm_profiles.delete("to delete", 1),
+        "records.insert": lambda s: s.records.insert("c", "new", 1),
+        "records.compare_and_put": lambda s: s.records.compare_and_put("c", "to put", 1, 2),
+        "records.compare_and_delete": lambda s: s.records.compare_and_delete("c", "to delete", 1),
     }
 
 

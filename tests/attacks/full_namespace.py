@@ -254,6 +254,8 @@ async def _fill_documents(storage: MobStorage) -> None:
         for _ in range(12):  # a revision of two digits, which is another one when it is cut short
             await storage.specs.put_spec(mob, definition())
         await storage.realm_profiles.create(mob, profile())
+        for collection in ("c", "other"):
+            await storage.records.insert(collection, mob, {"of": mob})
         await storage.runtime_metadata.put_supervisor_authority(mob, authority())
         await storage.runtime_metadata.upsert_external_binding_overlay(mob, overlay(bootstrap_token="token"))  # noqa: S106
     await storage.realm_profiles.create("k", profile())
@@ -522,6 +524,9 @@ def _writes_of_documents() -> dict[str, Question]:
         "update profile, won": lambda s: _revision(s.realm_profiles.update("m", profile(), 1)),
         "update another profile": lambda s: _revision(s.realm_profiles.update("n", profile(), 1)),
         "delete profile": lambda s: _revision(s.realm_profiles.delete("k", 1)),
+        "insert record, new": lambda s: s.records.insert("c", "new", 1),
+        "put record": lambda s: s.records.compare_and_put("c", "m", {"of": "m"}, 10),
+        "delete record": lambda s: s.records.compare_and_delete("c", "n", {"of": "n"}),
         "put supervisor, new": lambda s: s.runtime_metadata.put_supervisor_authority_if_absent("new", authority()),
         "delete supervisor": lambda s: s.runtime_metadata.delete_supervisor_authority("m"),
         "put overlay, new": lambda s: s.runtime_metadata.put_external_binding_overlay_if_absent("new", overlay()),
@@ -595,6 +600,14 @@ def _about_documents() -> dict[str, Question]:
         "profile": lambda s: s.realm_profiles.get("m"),
         "profile, absent": lambda s: s.realm_profiles.get("x"),
         "profiles": lambda s: s.realm_profiles.list(),
+        "record": lambda s: s.records.get("c", "m"),
+        "record, absent": lambda s: s.records.get("c", "x"),
+        "records": lambda s: s.records.list("c"),
+        "records behind": lambda s: s.records.list("c", "a", 1),
+        "collections": lambda s: s.records.collections(),
+        "insert record, again": lambda s: s.records.insert("c", "m", {"of": "m"}),
+        "put record, lost": lambda s: s.records.compare_and_put("c", "m", 1, 2),
+        "delete record, absent": lambda s: s.records.compare_and_delete("c", "x", None),
         "create profile": lambda s: settled(s.realm_profiles.create("m", profile())),
         "update profile": lambda s: settled(s.realm_profiles.update("m", profile(), 99)),
     }

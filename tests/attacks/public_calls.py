@@ -21,6 +21,7 @@ from redis_mob.contracts import (
     PauseStore,
     ProgressStore,
     RealmProfileStore,
+    RecordStore,
     RetentionStore,
     ScheduleStore,
     SteeringStore,
@@ -65,6 +66,7 @@ CONTRACTS: Mapping[str, type] = {
     "specs": MobSpecStore,
     "runtime_metadata": MobRuntimeMetadataStore,
     "realm_profiles": RealmProfileStore,
+    "records": RecordStore,
     "config": WatchableConfigStore,
     "executions": ExecutionStore,
     "operations": OperationsStore,
@@ -296,6 +298,11 @@ RIGHT: Mapping[str, Any] = {
     "generation": 0,
     "adopt_unsealed": False,
     "name": "profile",
+    "collection": "collection",
+    "key": "record",
+    "list.after": "a",
+    "compare_and_put.expected": JSON,
+    "compare_and_delete.expected": JSON,
     "profile": FULL_PROFILE,
     "expected_revision": 1,
     "namespace": "agents",
@@ -353,6 +360,7 @@ async def prepared(storage: MobStorage) -> Scene:
     await storage.runtime_metadata.put_supervisor_authority("mob", authority())
     await storage.runtime_metadata.upsert_external_binding_overlay("mob", overlay(**TOKEN))
     await storage.realm_profiles.create("profile", FULL_PROFILE)
+    await storage.records.insert("collection", "record", JSON)
     await storage.config.put("agents", "a", {"meta": {"revision": 1}})
     await storage.schedules.put(schedule(), ONE_STEP)
     await storage.webhooks.put(webhook("profile"), SECRET, after=0)
@@ -417,6 +425,7 @@ async def everything(storage: MobStorage) -> Any:
         [await storage.runtime_metadata.load_supervisor_authority(mob) for mob in mobs],
         [await storage.runtime_metadata.list_external_binding_overlays(mob) for mob in mobs],
         await storage.realm_profiles.list(),
+        [(name, await storage.records.list(name)) for name in await storage.records.collections()],
         await storage.config.snapshot(["agents", "1", "red"]),
         [await storage.config.change_token(name) for name in ("agents", "1")],
         [await storage.config.history("agents", id) for id in ("a", "b", "1")],

@@ -457,6 +457,7 @@ DELETIONS: dict[str, Deletion] = {
     "events.clear": lambda s: s.events.clear(),
     "specs.delete_spec": lambda s: s.specs.delete_spec("mob"),
     "realm_profiles.delete": lambda s: s.realm_profiles.delete("p", 1),
+    "records.compare_and_delete": lambda s: s.records.compare_and_delete("c", "k", 1),
     "delete_supervisor_authority": lambda s: s.runtime_metadata.delete_supervisor_authority("m"),
     "delete_external_binding_overlay": lambda s: s.runtime_metadata.delete_external_binding_overlay("m", "agent", 1),
     "delete_external_binding_overlays": lambda s: s.runtime_metadata.delete_external_binding_overlays("m"),
@@ -475,6 +476,7 @@ async def test_what_makes_room_works_on_a_full_server_and_happens_once(
         await storage.events.append(numbered(1, timestamp=NOON))
         await storage.specs.put_spec("mob", definition())
         await storage.realm_profiles.create("p", profile())
+        await storage.records.insert("c", "k", 1)
         await storage.runtime_metadata.put_supervisor_authority("m", authority())
         await storage.runtime_metadata.upsert_external_binding_overlay(
             "m", overlay(agent_identity="agent", generation=1)
@@ -494,6 +496,7 @@ async def test_what_makes_room_works_on_a_full_server_and_happens_once(
             "events.clear": await storage.events.replay_all() == [],
             "specs.delete_spec": await storage.specs.get_spec("mob") is None,
             "realm_profiles.delete": await storage.realm_profiles.get("p") is None,
+            "records.compare_and_delete": await storage.records.get("c", "k") is None,
             "delete_supervisor_authority": await storage.runtime_metadata.load_supervisor_authority("m") is None,
         }
         assert left.get(name, await storage.runtime_metadata.list_external_binding_overlays("m") == [])

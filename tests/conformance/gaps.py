@@ -11,6 +11,7 @@ GAPS: Mapping[str, str] = {
     "sqlite3 does not provide disconnect": "there is no connection to lose",
     "the backend has no store of budgets": "sqlite3 is a backend of the two contracts; the fleet is ours",
     "the backend has no store of conversations": "sqlite3 is a backend of the two contracts; the fleet is ours",
+    "the backend has no store of records": "sqlite3 is a backend of the two contracts; generic records are ours",
     "the backend has no store of executions": "sqlite3 is a backend of the two contracts; the fleet is ours",
 }
 """How the reason of a skip begins, and what is behind it."""

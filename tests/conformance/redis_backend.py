@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from redis_mob.codec import config as config_codec
 from redis_mob.codec.documents import encode_name
+from redis_mob.codec.records import record_place
 from redis_mob.codec.runtime_metadata import overlay_place
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
@@ -22,6 +23,7 @@ from redis_mob.testing import (
     StoredEvent,
     StoredOverlay,
     StoredProfile,
+    StoredRecord,
     StoredRun,
     StoredSpec,
     StoredSupervisor,
@@ -95,6 +97,8 @@ class RedisBackend(Backend):
                 return keys.overlays, overlay_place(mob_id, agent_identity, generation)
             case StoredProfile(name):
                 return keys.profiles, encode_name("name", name)
+            case StoredRecord(collection, key):
+                return keys.records, record_place(collection, key)
             case StoredDocument(namespace, id):
                 return keys.config_documents, config_codec.encode_place(namespace, id)
             case StoredEvent():

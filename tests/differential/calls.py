@@ -243,6 +243,20 @@ REALM_PROFILES = {
     "delete": Operation([NAMES, range(6)], lambda s, name, revision: s.realm_profiles.delete(name, revision)),
 }
 
+RECORDS = {
+    "insert": Operation([NAMES, FEW], lambda s, key, one: s.records.insert("c", key, {"n": one})),
+    "get": Operation([NAMES], lambda s, key: s.records.get("c", key)),
+    "list": Operation([NAMES, FEW], lambda s, key, one: s.records.list("c", key, one)),
+    "collections": Operation([], lambda s: s.records.collections()),
+    "compare_and_put": Operation(
+        [NAMES, FEW, NUMBERS],
+        lambda s, key, one, number: s.records.compare_and_put("c", key, {"n": one} if one else None, {"n": number % 3}),
+    ),
+    "compare_and_delete": Operation(
+        [NAMES, FEW], lambda s, key, one: s.records.compare_and_delete("c", key, {"n": one})
+    ),
+}
+
 CONFIG = {
     "get": Operation([NAMES], lambda s, id: s.config.get("n", id)),
     "put": Operation([NAMES, FEW, NUMBERS], lambda s, id, one, number: s.config.put("n", id, at(one, number=number))),
@@ -273,6 +287,7 @@ OBJECTS: Mapping[str, Mapping[str, Operation]] = {
     "specs": SPECS,
     "runtime metadata": RUNTIME_METADATA,
     "realm profiles": REALM_PROFILES,
+    "records": RECORDS,
     "config": CONFIG,
 }
 """What calls are about. Each call is about one of them, and they share nothing."""

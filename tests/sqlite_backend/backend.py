@@ -14,6 +14,7 @@ from redis_mob.testing import (
     StoredEvent,
     StoredOverlay,
     StoredProfile,
+    StoredRecord,
     StoredRun,
     StoredSpec,
     StoredSupervisor,
@@ -53,6 +54,8 @@ class SqliteBackend(Backend):
                 key = (mob_id, agent_identity, sorting_bytes(generation))
             case StoredProfile(name):
                 query, key = "UPDATE realm_profiles SET document = ? WHERE name = ?", (name,)
+            case StoredRecord():
+                raise AssertionError("there is no store of records")
             case StoredDocument(namespace, id):
                 query, key = "UPDATE config_documents SET document = ? WHERE namespace = ? AND id = ?", (namespace, id)
         with self._transaction() as sql:

@@ -27,13 +27,15 @@ TABLES = (
 
 class SqliteStores:
     """The stores of a database, over one connection; it has none of executions, nor of what these ask
-    and keep, nor of conversations or budgets."""
+    and keep, nor of conversations, budgets or
+    generic records."""
 
     executions = None
     checkpoints = None
     asks = None
     conversations = None
     budgets = None
+    records = None
 
     def __init__(self, database: Database) -> None:
         self.events = SqliteEventStore(database)

@@ -74,6 +74,9 @@ WRITES: dict[str, Write] = {
     "put_spec": lambda storage, run: storage.specs.put_spec("m", definition()),
     "create": lambda storage, run: storage.realm_profiles.create("q", profile()),
     "update": lambda storage, run: storage.realm_profiles.update("p", profile("other"), 1),
+    "insert record": lambda storage, run: storage.records.insert("c", "new", 1),
+    "put record": lambda storage, run: storage.records.compare_and_put("c", "k", 1, 2),
+    "delete record": lambda storage, run: storage.records.compare_and_delete("c", "k", 1),
     "put_overlay_if_absent": lambda storage, run: storage.runtime_metadata.put_external_binding_overlay_if_absent(
         "other", overlay()
     ),
@@ -94,6 +97,7 @@ async def run(storage: MobStorage) -> str:
             await storage.config.put("n", id, value)
     await storage.specs.put_spec("m", definition())
     await storage.realm_profiles.create("p", profile())
+    await storage.records.insert("c", "k", 1)
     await storage.runtime_metadata.put_supervisor_authority("m", AUTHORITY)
     await storage.runtime_metadata.upsert_external_binding_overlay("m", overlay())
     return made.run_id

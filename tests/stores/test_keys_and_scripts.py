@@ -37,6 +37,7 @@ STORES = (
     "specs/",
     "runtime_metadata/",
     "realm_profiles/",
+    "records/",
     "config/",
     "seal_keys/",
     "calls/",
@@ -75,6 +76,7 @@ async def use_everything(url: str, durability: str = "fsync") -> None:
         await _use_events(storage)
         await _use_specs(storage)
         await _use_realm_profiles(storage)
+        await _use_records(storage)
         await _use_config(storage.config)
     await _use_sessions(url, durability)
 
@@ -178,6 +180,17 @@ async def _use_realm_profiles(storage: MobStorage) -> None:
     assert await profiles.get("q") == (await profiles.list())[0]
 
 
+async def _use_records(storage: MobStorage) -> None:
+    records = storage.records
+    assert await records.insert("c", "k", 1)
+    assert await records.insert("c", "other", 1)
+    assert await records.compare_and_put("c", "k", 1, 2)
+    assert await records.get("c", "k") == 2
+    assert await records.compare_and_delete("c", "other", 1)
+    assert await records.list("c") == [("k", 2)]
+    assert await records.collections() == ["c"]
+
+
 async def _use_sessions(url: str, durability: str) -> None:
     connection = await connect(url, NAMESPACE, durability=durability)
     await connection.open_namespace(NAMESPACE)
@@ -218,6 +231,7 @@ async def test_what_is_deleted_leaves_only_what_must_be_remembered(
     """Cursors and revisions outlive what they counted (contract: events-2, specs-3); subscribers learn of deletions."""
     await storage.specs.put_spec("m", definition())
     await storage.realm_profiles.create("p", profile())
+    await storage.records.insert("c", "k", 1)
     await storage.runtime_metadata.put_supervisor_authority("m", generate_authority())
     await storage.runtime_metadata.upsert_external_binding_overlay("m", overlay())
     await storage.events.append_batch([numbered(1), completed(EVENT_RUN), step_failed()])
@@ -226,6 +240,7 @@ async def test_what_is_deleted_leaves_only_what_must_be_remembered(
 
     assert await storage.specs.delete_spec("m")
     await storage.realm_profiles.delete("p", 1)
+    assert await storage.records.compare_and_delete("c", "k", 1)
     await storage.runtime_metadata.delete_supervisor_authority("m")
     await storage.runtime_metadata.delete_external_binding_overlays("m")
     await storage.events.clear()

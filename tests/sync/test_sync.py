@@ -28,6 +28,7 @@ from redis_mob.contracts import (
     OperationsStore,
     ProgressStore,
     RealmProfileStore,
+    RecordStore,
     SteeringStore,
     WatchableConfigStore,
 )
@@ -45,6 +46,7 @@ TWINS: dict[type, type] = {
     MobSpecStore: stores.Specs,
     MobRuntimeMetadataStore: stores.RuntimeMetadata,
     RealmProfileStore: stores.RealmProfiles,
+    RecordStore: stores.Records,
     WatchableConfigStore: stores.Config,
     CheckpointStore: stores.Checkpoints,
     ExecutionStore: stores.Executions,

@@ -128,6 +128,8 @@ KINDS = (
             "config:versions",
             "config:ids",
             "config:tokens",
+            "records",
+            "records:places",
         ),
     ),
     Kind("past versions", _always("20 of each config document"), ("config:history",)),

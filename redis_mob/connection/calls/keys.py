@@ -148,6 +148,10 @@ class Keys:
         """Hash: what calls of handlers that are under way have put aside of budgets."""
         self.model_usage = f"{tag}models:used"
         """Hash: what calls have used in all, by mob, flow, model and currency (codec/model_usage.py)."""
+        self.records = f"{tag}records"
+        """Hash: generic records, by collection and key (codec/records.py)."""
+        self.record_places = f"{tag}records:places"
+        """Sorted set in lexical order: collection and key of each generic record."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -220,6 +224,8 @@ class Keys:
             self.budgets,
             self.reservations,
             self.model_usage,
+            self.records,
+            self.record_places,
         ]
 
     def named(self, name: str) -> str:
@@ -272,7 +278,7 @@ _TYPES = {
     **dict.fromkeys(("runs", "runs:by_status", "runs:by_attribute", "events:by_time"), "zset"),
     **dict.fromkeys(("overlays:places", "config:ids"), "zset"),
     **dict.fromkeys(("due", "ready", "queued", "workers", "schedules:due", "schedules:definitions"), "zset"),
-    "webhooks:dead": "zset",
+    **dict.fromkeys(("webhooks:dead", "records:places"), "zset"),
     **dict.fromkeys(("gated", "gated:times", "asks", "conversing", "conversations"), "zset"),
     "seal_keys": "set",
 }

@@ -52,6 +52,7 @@ from redis_mob.testing.conformance.realm_profiles import (
     TestRealmProfiles,
     TestUnreadableRealmProfiles,
 )
+from redis_mob.testing.conformance.records import TestRecordListings, TestRecords, TestUnreadableRecords
 from redis_mob.testing.conformance.run_status import TestRunStatus
 from redis_mob.testing.conformance.runs import TestDamagedRuns, TestListsOfRuns, TestNamesInRuns, TestRuns
 from redis_mob.testing.conformance.runtime_metadata import (
@@ -126,6 +127,8 @@ __all__ = [
     "TestReadingOfRuns",
     "TestRealmProfileRevisions",
     "TestRealmProfiles",
+    "TestRecordListings",
+    "TestRecords",
     "TestRefusedConfigDocuments",
     "TestRunSnapshots",
     "TestRunStatus",
@@ -147,6 +150,7 @@ __all__ = [
     "TestTransitions",
     "TestUnreadableMetadata",
     "TestUnreadableRealmProfiles",
+    "TestUnreadableRecords",
     "TestUnreadableSpecs",
     "TestWorkers",
 ]

@@ -21,6 +21,7 @@ from redis_mob.contracts import (
     MobRuntimeMetadataStore,
     MobSpecStore,
     RealmProfileStore,
+    RecordStore,
     WatchableConfigStore,
 )
 from redis_mob.testing.backend import Backend, Stores
@@ -105,6 +106,10 @@ class Guarantee:
     @pytest.fixture
     def budgets(self, stores: Stores) -> BudgetStore:
         return given("budgets", stores.budgets)
+
+    @pytest.fixture
+    def records(self, stores: Stores) -> RecordStore:
+        return given("records", stores.records)
 
 
 def given(name: str, store: S | None) -> S:
