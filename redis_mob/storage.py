@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         RetentionStore,
         ScheduleStore,
         SteeringStore,
+        TransferStore,
         WatchableConfigStore,
         WebhookStore,
     )
@@ -56,7 +57,7 @@ class MobStorage:
     runs and queues, `retention` has the policies by which runs and events are deleted, `schedules` which flows are
     started again and again, `pauses` which runs, flows and mobs are paused, `webhooks` which events are posted where,
     `conversations` which runs follow each other under one name, and what they have said, `records` are JSON values of
-    users that have no store of their own.
+    users that have no store of their own, `transfers` takes in what keeps the cursors and revisions of another store.
     `exists` is False if the namespace was not there when it was opened without `create`.
     `url` is the address under which other processes of this user reach the same server; it may hold a password.
     `payloads` says how what users and handlers say is stored (contract: payload-1).
@@ -82,6 +83,7 @@ class MobStorage:
     webhooks: WebhookStore
     config: WatchableConfigStore
     records: RecordStore
+    transfers: TransferStore
 
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
         self._backend = backend

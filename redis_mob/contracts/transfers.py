@@ -50,6 +50,10 @@ class TransferStore(Protocol):
         """
         ...
 
+    async def newest_cursor(self) -> int:
+        """The greatest cursor that the log has ever given, 0 if it gave none."""
+        ...
+
     async def supervisors(self) -> Supervisors:
         """The authority of the supervisor of each mob, in the byte order of the mobs (contract: meerkat-4)."""
         ...

@@ -75,6 +75,9 @@ class MemoryTransferStore(TransferStore):
         namespace.profile_times[name] = (created, updated)
         return True
 
+    async def newest_cursor(self) -> int:
+        return self._access.content.log.newest
+
     async def supervisors(self) -> dict[str, SupervisorAuthorityRecord]:
         stored = sorted(self._access.content.supervisors.items())
         return {name.decode(): decode_supervisor(name.decode(), record) for name, record in stored}

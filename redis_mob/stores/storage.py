@@ -143,7 +143,7 @@ class RedisStorage:
     def transfers(self) -> RedisTransferStore:
         from redis_mob.stores.transfers import RedisTransferStore
 
-        return RedisTransferStore(self._speaking, self._client, self._keys, self._secrets)
+        return RedisTransferStore(self._speaking, self._client, self._keys, self._secrets, self.events)
 
     @cached_property
     def schedules(self) -> RedisScheduleStore:

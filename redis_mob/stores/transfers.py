@@ -25,6 +25,7 @@ from redis_mob.models import (
 )
 from redis_mob.security.sealing import SecretCodec
 from redis_mob.stores.event_arguments import event_arguments, log_keys
+from redis_mob.stores.events import RedisEventStore
 from redis_mob.stores.runtime_metadata import opened_overlay, opened_supervisor
 
 _MOB = "mob id"
@@ -33,11 +34,14 @@ _MOB = "mob id"
 class RedisTransferStore(TransferStore):
     """The contract's `TransferStore` on Redis; its docstrings say what holds."""
 
-    def __init__(self, speaking: Client, client: Client, keys: Keys, secrets: SecretCodec) -> None:
+    def __init__(
+        self, speaking: Client, client: Client, keys: Keys, secrets: SecretCodec, events: RedisEventStore
+    ) -> None:
         self._speaking = speaking
         self._client = client
         self._keys = keys
         self._secrets = secrets
+        self._events = events
 
     async def append_events(self, events: Sequence[MobEvent], *, after: int, newest: int) -> bool:
         cursors, found = transfers.checked_events(events, after, newest)
@@ -68,6 +72,9 @@ class RedisTransferStore(TransferStore):
         return _is_new(
             profile_named(checked.name), reply, lambda stored: decode_profile(checked.name, stored) == checked
         )
+
+    async def newest_cursor(self) -> int:
+        return await self._events.newest_cursor()
 
     async def supervisors(self) -> dict[str, SupervisorAuthorityRecord]:
         records, _ = await self._metadata()

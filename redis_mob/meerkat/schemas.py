@@ -1,0 +1,83 @@
+"""The tables of a mob.db, release by release, and how a file is recognized (contract: meerkat-10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from redis_mob.errors import ValidationError, shown
+
+EVENTS = "mob_events"
+EVENT_META = "mob_event_meta"
+RUNS = "mob_runs"
+SPECS = "mob_specs"
+SUPERVISORS = "mob_runtime_supervisors"
+OVERLAYS = "mob_runtime_binding_overlays"
+PROFILES = "realm_profiles"
+
+KNOWN: Mapping[str, frozenset[str]] = {
+    EVENTS: frozenset({"cursor", "mob_id", "event_json"}),
+    EVENT_META: frozenset({"key", "value"}),
+    RUNS: frozenset({"run_id", "run_json"}),
+    SPECS: frozenset({"mob_id", "spec_json"}),
+    SUPERVISORS: frozenset({"mob_id", "record_json"}),
+    OVERLAYS: frozenset({"mob_id", "agent_identity", "generation", "record_json"}),
+    PROFILES: frozenset({"name", "profile_json", "revision", "created_at", "updated_at"}),
+}
+"""The tables that are read into stores, which all releases from 0.6.0 have; `mob_id` of events came in 0.8.1."""
+
+LEDGER = "meerkat_schema"
+DOMAIN = "mob"
+NEWEST = 12
+"""What the ledger of release 0.9.8 says of the tables of mobs."""
+
+_OF_LEDGER = {3: "0.8.3-0.8.10", 4: "0.8.11-0.8.25", 10: "0.8.52", 12: "0.9.8"}
+"""Releases by the version in their ledger, as far as their sources were at hand; others lie between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What was recognized in a file: `release` in words, the tables with their columns."""
+
+    release: str
+    tables: Mapping[str, tuple[str, ...]]
+    newer: str = ""
+    """What is newer than this release knows, in words; empty if nothing is."""
+
+    @property
+    def verbatim(self) -> list[str]:
+        """The tables without a store of their own, which are kept as they are."""
+        return [name for name in self.tables if name not in KNOWN and name != LEDGER]
+
+    def unknown_columns(self, table: str) -> list[str]:
+        """The columns of a known table that no known release has."""
+        return [name for name in self.tables[table] if name not in KNOWN[table]]
+
+
+def recognized(tables: Mapping[str, tuple[str, ...]], ledger: Mapping[str, int]) -> Schema:
+    """The schema of a file with these tables, and these versions in its ledger.
+
+    Raises ValidationError for a file that is none of meerkat's.
+    """
+    lacking = [name for name in (EVENTS, RUNS) if name not in tables]
+    if lacking:
+        raise ValidationError(f"this is no mob.db of meerkat: it has no table {' and no table '.join(lacking)}")
+    for name in KNOWN.keys() & tables.keys():
+        wanted = KNOWN[name] - ({"mob_id"} if name == EVENTS else set())
+        if gone := sorted(wanted - set(tables[name])):
+            raise ValidationError(f"this is no mob.db of meerkat 0.6.0 to 0.9.8: table {name} has no column {gone[0]}")
+    version = ledger.get(DOMAIN)
+    newer: list[str] = []
+    if version is not None and version > NEWEST:
+        newer.append(f"its {LEDGER} says version {version} of the tables of mobs, and the newest known is {NEWEST}")
+    for name in sorted(KNOWN.keys() & tables.keys()):
+        newer += [f"table {name} has a column {shown(one)}" for one in tables[name] if one not in KNOWN[name]]
+    return Schema(_release(tables, version), tables, "; ".join(newer))
+
+
+def _release(tables: Mapping[str, tuple[str, ...]], version: int | None) -> str:
+    if version is not None:
+        return _OF_LEDGER.get(version, f"0.8.3 or later, version {version} of its tables")
+    if "mob_id" in tables[EVENTS]:
+        return "0.8.1-0.8.2"
+    return "0.8.0" if "mob_runtime_placed_spawns" in tables else "0.6.0-0.7.31"
