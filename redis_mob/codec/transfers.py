@@ -23,13 +23,17 @@ def checked_events(events: Sequence[MobEvent], after: int, newest: int) -> tuple
         fields = vars(instance("event", event, MobEvent))
         cursor = integer("cursor", fields.get("cursor"))
         if not last < cursor <= most:
-            raise ValidationError(f"the cursors of events must ascend from behind {last} to {most}, not {shown(cursor)}")
+            raise ValidationError(
+                f"the cursors of events must ascend from behind {last} to {most}, not {shown(cursor)}"
+            )
         last = cursor
         cursors.append(cursor)
         # the fields are checked where they are encoded
         found.append(
             NewMobEvent.model_construct(
-                mob_id=fields.get("mob_id"), timestamp=moment("timestamp", fields.get("timestamp")), kind=fields.get("kind")
+                mob_id=fields.get("mob_id"),
+                timestamp=moment("timestamp", fields.get("timestamp")),
+                kind=fields.get("kind"),
             )
         )
     return cursors, found

@@ -16,7 +16,7 @@ from redis_mob.codec.events import encode_stored_event
 from redis_mob.errors import CasConflictError, ValidationError, shortened, shown
 from redis_mob.meerkat import schemas
 from redis_mob.models.base import format_timestamp
-from redis_mob.models.events import EVENT_KINDS, MobEvent
+from redis_mob.models.events import MobEvent
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.operations.run_list import every_run
 from redis_mob.storage import MobStorage
@@ -134,14 +134,14 @@ class _Export:
                 self._counts["specs"] += 1
         await self._metadata()
         for one in await self._storage.realm_profiles.list():
-            times = format_timestamp(one.created_at), format_timestamp(one.updated_at)
+            times = (format_timestamp(time).replace("Z", "+00:00") for time in (one.created_at, one.updated_at))
             self._put(schemas.PROFILES, one.name, one.profile.model_dump_json().encode(), one.revision, *times)
             self._counts["realm profiles"] += 1
         return self._counts
 
     async def _events(self, newest: int) -> None:
         async for event in self._log(newest):
-            if event.kind.type in EVENT_KINDS:
+            if event.kind.type in schemas.KINDS_OF_0_6:
                 self._put(schemas.EVENTS, event.cursor, encode_stored_event(event).encode())
                 self._counts["events"] += 1
             else:

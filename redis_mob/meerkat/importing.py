@@ -152,7 +152,7 @@ class _Importer:
             try:
                 event = rows.event_of(row)
                 if not 0 < cursor <= GREATEST:
-                    raise SerializationError(f"its cursor is not within 1 to {GREATEST}")  # noqa: TRY301
+                    raise SerializationError(f"its cursor is not within 1 to {GREATEST}")
             except _OF_A_ROW as error:
                 self._failed(schemas.EVENTS, row, error)
                 self._progress(1)

@@ -10,23 +10,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from redis_mob.errors import ValidationError, shortened
+from redis_mob.meerkat.header import HEADER
 from redis_mob.meerkat.schemas import LEDGER, Schema, recognized
 
-HEADER = b"SQLite format 3\0"
 _PAGE = 500
 """Rows that are fetched at a time."""
 
 Row: TypeAlias = dict[str, Any]
 """A row: the values of SQLite by column; text that is no UTF-8 has its bytes as surrogates."""
-
-
-def is_sqlite(path: Path) -> bool:
-    """Whether a file begins like a database of SQLite. False for one that cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(HEADER)) == HEADER
-    except OSError:
-        return False
 
 
 class MobDatabase:

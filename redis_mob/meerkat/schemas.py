@@ -26,6 +26,39 @@ KNOWN: Mapping[str, frozenset[str]] = {
 }
 """The tables that are read into stores, which all releases from 0.6.0 have; `mob_id` of events came in 0.8.1."""
 
+KINDS_OF_0_6 = frozenset(
+    [
+        "mob_created",
+        "mob_completed",
+        "mob_destroying",
+        "mob_destroy_storage_finalizing",
+        "mob_reset",
+        "member_spawned",
+        "member_retired",
+        "member_reset",
+        "member_kickoff_updated",
+        "members_wired",
+        "members_wired_batch",
+        "members_unwired",
+        "external_peer_wired",
+        "external_peer_unwired",
+        "flow_started",
+        "flow_completed",
+        "flow_failed",
+        "flow_canceled",
+        "step_dispatched",
+        "step_target_completed",
+        "step_target_failed",
+        "step_completed",
+        "step_failed",
+        "step_skipped",
+        "topology_violation",
+        "supervisor_escalation",
+        "operator_action_recorded",
+    ]
+)
+"""The kinds of events that meerkat 0.6.34 reads: a log with another one it refuses as a whole."""
+
 LEDGER = "meerkat_schema"
 DOMAIN = "mob"
 NEWEST = 12

@@ -1,0 +1,79 @@
+"""A namespace is written as a mob.db of 0.6, whose rows are those of meerkat's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from redis_mob.errors import CasConflictError, ValidationError
+from redis_mob.meerkat.exporting import export_database
+from redis_mob.storage import MobStorage
+from tests.meerkat.files import content, golden
+from tests.meerkat.test_importing import imported
+from tests.meerkat.test_importing import storage as storage
+
+_NANOSECONDS = re.compile(rb"(:\d\d\.\d{6})\d{3}Z")
+_OFFSET = re.compile(r"(:\d\d\.\d{6})\d{3}\+")
+
+
+def to_microseconds(row: tuple[object, ...]) -> tuple[object, ...]:
+    """A row with times as precise as they are kept here: of nine digits the last three are dropped."""
+    return tuple(
+        _NANOSECONDS.sub(rb"\1Z", one)
+        if isinstance(one, bytes)
+        else _OFFSET.sub(r"\1+", one)
+        if isinstance(one, str)
+        else one
+        for one in row
+    )
+
+
+async def test_what_came_in_is_written_as_the_crate_had_written_it(storage: MobStorage, tmp_path: Path) -> None:
+    # contract: meerkat-20
+    source, target = golden(tmp_path), tmp_path / "out.db"
+    await imported(source, storage)
+    counts = await export_database(storage, target, with_secrets=True)
+    assert counts == {
+        "events": 63, "runs": 12, "specs": 15, "supervisors": 3, "overlays": 10, "realm profiles": 4
+    }  # fmt: skip
+    was, now = content(source), content(target)
+    assert was.keys() == now.keys()
+    for table, rows in was.items():
+        assert now[table] == [to_microseconds(row) for row in rows], table
+    assert target.read_bytes()[18:20] == b"\x02\x02"  # in WAL mode, as the crate leaves it
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["mob.db", "out.db"]
+
+
+async def test_an_export_read_back_and_written_again_is_equal_in_every_row(storage: MobStorage, tmp_path: Path) -> None:
+    await imported(golden(tmp_path), storage)
+    first, second = tmp_path / "first.db", tmp_path / "second.db"
+    await export_database(storage, first, with_secrets=True)
+    async with MobStorage.open("memory:", namespace="back") as back:
+        await imported(first, back)
+        await export_database(back, second, with_secrets=True)
+    assert content(first) == content(second)
+
+
+async def test_secrets_are_written_only_where_they_are_asked_for(storage: MobStorage, tmp_path: Path) -> None:
+    await imported(golden(tmp_path), storage)
+    target = tmp_path / "out.db"
+    counts = await export_database(storage, target, with_secrets=False)
+    assert counts["supervisors left out, which are secret"] == 3 and not counts["supervisors"]
+    assert content(target)["mob_runtime_supervisors"] == []
+    tokens = [one for _, one in await storage.transfers.overlays() if one.bootstrap_token is not None]
+    assert counts["bootstrap tokens left out, which are secret"] == len(tokens) > 0
+    data = target.read_bytes()
+    assert not any(one.bootstrap_token.encode() in data for one in tokens if one.bootstrap_token)
+
+
+async def test_a_file_that_is_there_is_left_alone(storage: MobStorage, tmp_path: Path) -> None:
+    target = tmp_path / "out.db"
+    target.write_text("mine")
+    with pytest.raises(CasConflictError, match="is there already"):
+        await export_database(storage, target, with_secrets=True)
+    assert target.read_text() == "mine"
+    with pytest.raises(ValidationError, match="cannot be written"):
+        await export_database(storage, tmp_path / "no" / "out.db", with_secrets=True)
+    assert [file.name for file in tmp_path.iterdir()] == ["out.db"]
