@@ -36,14 +36,14 @@ class TransferStore(Protocol):
         """
         ...
 
-    async def put_spec(self, mob_id: str, definition: MobDefinition, revision: int) -> bool:
+    async def insert_spec(self, mob_id: str, definition: MobDefinition, revision: int) -> bool:
         """Store the spec of a mob with this revision. True if it was stored; False if the very same is there.
 
         Raises CasConflictError if the mob has another spec, or has had this revision (contract: meerkat-3).
         """
         ...
 
-    async def put_profile(self, profile: StoredRealmProfile) -> bool:
+    async def insert_profile(self, profile: StoredRealmProfile) -> bool:
         """Store a realm profile with its revision and times. True if it was stored; False if the very same is there.
 
         Raises CasConflictError if there is another one of its name, or it has had this revision (contract: meerkat-3).

@@ -145,6 +145,7 @@ class _Importer:
         if there := newest and sum(1 for _ in self._cursors(newest)):
             self._report.already["events"] += there
             self._progress(there)
+        await self._check_log(newest)
         batch: list[MobEvent] = []
         size, last = 0, newest
         for cursor, row in self._database.rows(schemas.EVENTS, after=newest):
@@ -165,6 +166,28 @@ class _Importer:
         allocated = max(min(self._allocated(), GREATEST), newest if last > GREATEST else max(last, newest))
         if batch or allocated > newest:
             await self._append(batch, newest, allocated)
+
+    async def _check_log(self, newest: int) -> None:
+        """Raises CasConflictError if the newest event of the log is none of the file: another program has written it."""
+        if self._storage is None or not newest:
+            return
+        stored = await self._storage.events.poll(newest - 1, 1)
+        if not stored or stored[0].cursor != newest:
+            return
+        row = next(iter(self._database.rows(schemas.EVENTS, after=newest - 1)), (0, {}))[1]
+        try:
+            is_same = rows.event_of(row) == stored[0]
+        except (KeyError, SerializationError):
+            is_same = False
+        if not is_same:
+            raise self._written_by_another(newest)
+
+    def _written_by_another(self, cursor: int) -> CasConflictError:
+        assert self._storage is not None
+        return CasConflictError(
+            f"the log of namespace {shown(self._storage.namespace)} was written by another program at or behind cursor "
+            f"{cursor}, and the import is not over: import into a new namespace that no program uses"
+        )
 
     def _cursors(self, newest: int) -> Iterator[int]:
         for cursor, _ in self._database.rows(schemas.EVENTS):
@@ -216,10 +239,7 @@ class _Importer:
     async def _stored(self, batch: list[MobEvent], after: int, newest: int) -> None:
         assert self._storage is not None
         if not await self._storage.transfers.append_events(batch, after=after, newest=newest):
-            raise CasConflictError(
-                f"the log of namespace {shown(self._storage.namespace)} was written by another program while it was "
-                f"imported behind cursor {after}: import into a new namespace that no program uses"
-            )
+            raise self._written_by_another(after)
 
     async def _run(self, run: Any) -> bool:
         if self._storage is None:
@@ -255,13 +275,13 @@ class _Importer:
         return False
 
     async def _profile(self, profile: Any) -> bool:
-        return self._storage is None or await self._storage.transfers.put_profile(profile)
+        return self._storage is None or await self._storage.transfers.insert_profile(profile)
 
     async def _spec(self, one: rows.OfMob) -> bool:
         if self._storage is None:
             return True
         spec: rows.Spec = one.value
-        return await self._storage.transfers.put_spec(one.mob_id, spec.definition, spec.revision)
+        return await self._storage.transfers.insert_spec(one.mob_id, spec.definition, spec.revision)
 
     async def _verbatim(self, table: str, what: str) -> None:
         keys = self._database.keys(table)

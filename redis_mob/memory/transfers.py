@@ -43,7 +43,7 @@ class MemoryTransferStore(TransferStore):
         content.log.newest = newest
         return True
 
-    async def put_spec(self, mob_id: str, definition: MobDefinition, revision: int) -> bool:
+    async def insert_spec(self, mob_id: str, definition: MobDefinition, revision: int) -> bool:
         name, number = encode_name("mob id", mob_id), transfers.checked_revision(revision)
         document = encode_document(spec_of(mob_id), "definition", definition, MobDefinition)
         specs = self._access.content.specs
@@ -56,7 +56,7 @@ class MemoryTransferStore(TransferStore):
             raise transfers.another(spec_of(mob_id), is_there=False)
         return True
 
-    async def put_profile(self, profile: StoredRealmProfile) -> bool:
+    async def insert_profile(self, profile: StoredRealmProfile) -> bool:
         checked = instance("profile", profile, StoredRealmProfile)
         named = vars(checked).get("name")
         name = encode_name("name of a realm profile", named)  # pyright: ignore[reportArgumentType] - it is checked there

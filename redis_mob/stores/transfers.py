@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis_mob.codec import runtime_metadata, transfers
@@ -52,14 +52,14 @@ class RedisTransferStore(TransferStore):
         )
         return reply == Reply.WON
 
-    async def put_spec(self, mob_id: str, definition: MobDefinition, revision: int) -> bool:
+    async def insert_spec(self, mob_id: str, definition: MobDefinition, revision: int) -> bool:
         name, number = encode_name(_MOB, mob_id), transfers.checked_revision(revision)
         document = encode_document(spec_of(mob_id), "definition", definition, MobDefinition)
         keys = [self._keys.meta, self._keys.specs, self._keys.spec_revisions]
-        reply = await self._client.call("transfers/put_spec", keys, [name, number, b"%d %b" % (number, document)])
+        reply = await self._client.call("transfers/insert_spec", keys, [name, number, b"%d %b" % (number, document)])
         return _is_new(spec_of(mob_id), reply, lambda stored: decode_spec(mob_id, stored) == (definition, number))
 
-    async def put_profile(self, profile: StoredRealmProfile) -> bool:
+    async def insert_profile(self, profile: StoredRealmProfile) -> bool:
         checked = instance("profile", profile, StoredRealmProfile)
         named = vars(checked).get("name")
         name = encode_name("name of a realm profile", named)  # pyright: ignore[reportArgumentType] - it is checked there
@@ -68,7 +68,7 @@ class RedisTransferStore(TransferStore):
         document = encode_document(profile_named(checked.name), "profile", content, Profile)
         record = b"%d %d %d %b" % (number, *transfers.profile_times(checked), document)
         keys = [self._keys.meta, self._keys.profiles, self._keys.profile_revisions]
-        reply = await self._client.call("transfers/put_profile", keys, [name, number, record])
+        reply = await self._client.call("transfers/insert_profile", keys, [name, number, record])
         return _is_new(
             profile_named(checked.name), reply, lambda stored: decode_profile(checked.name, stored) == checked
         )
@@ -94,7 +94,7 @@ class RedisTransferStore(TransferStore):
         return await self._client.read("runtime_metadata/all_records", keys, [])
 
 
-def _is_new(what: str, reply: Any, is_same: Any) -> bool:
+def _is_new(what: str, reply: Any, is_same: Callable[[bytes], bool]) -> bool:
     match reply:
         case [Reply.WON]:
             return True

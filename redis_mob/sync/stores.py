@@ -227,8 +227,8 @@ class Transfers(Facade[TransferStore]):
     """Twins of the methods of `contracts.TransferStore`."""
 
     append_events = twin(TransferStore.append_events)
-    put_spec = twin(TransferStore.put_spec)
-    put_profile = twin(TransferStore.put_profile)
+    insert_spec = twin(TransferStore.insert_spec)
+    insert_profile = twin(TransferStore.insert_profile)
     newest_cursor = twin(TransferStore.newest_cursor)
     supervisors = twin(TransferStore.supervisors)
     overlays = twin(TransferStore.overlays)

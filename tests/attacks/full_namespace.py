@@ -64,6 +64,7 @@ from redis_mob.testing.samples.driven_runs import (
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
+from redis_mob.testing.samples.transfers import stored_profile
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 from redis_mob.testing.waiting import LONG
 
@@ -525,6 +526,8 @@ def _writes_of_documents() -> dict[str, Question]:
         "update another profile": lambda s: _revision(s.realm_profiles.update("n", profile(), 1)),
         "delete profile": lambda s: _revision(s.realm_profiles.delete("k", 1)),
         "insert record, new": lambda s: s.records.insert("c", "new", 1),
+        "bring spec": lambda s: s.transfers.insert_spec("brought", definition(), 7),
+        "bring profile": lambda s: s.transfers.insert_profile(stored_profile("brought")),
         "put record": lambda s: s.records.compare_and_put("c", "m", {"of": "m"}, 10),
         "delete record": lambda s: s.records.compare_and_delete("c", "n", {"of": "n"}),
         "put supervisor, new": lambda s: s.runtime_metadata.put_supervisor_authority_if_absent("new", authority()),
@@ -605,6 +608,10 @@ def _about_documents() -> dict[str, Question]:
         "records": lambda s: s.records.list("c"),
         "records behind": lambda s: s.records.list("c", "a", 1),
         "collections": lambda s: s.records.collections(),
+        "newest cursor": lambda s: s.transfers.newest_cursor(),
+        "supervisors": lambda s: s.transfers.supervisors(),
+        "overlays": lambda s: s.transfers.overlays(),
+        "append at another cursor": lambda s: s.transfers.append_events([], after=999_999, newest=999_999),
         "insert record, again": lambda s: s.records.insert("c", "m", {"of": "m"}),
         "put record, lost": lambda s: s.records.compare_and_put("c", "m", 1, 2),
         "delete record, absent": lambda s: s.records.compare_and_delete("c", "x", None),

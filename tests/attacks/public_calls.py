@@ -25,6 +25,7 @@ from redis_mob.contracts import (
     RetentionStore,
     ScheduleStore,
     SteeringStore,
+    TransferStore,
     WatchableConfigStore,
     WebhookStore,
 )
@@ -55,6 +56,7 @@ from redis_mob.testing.samples.driven_runs import ONE_STEP, DrivenRun, a_worker,
 from redis_mob.testing.samples.new_events import completed, failed, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, frame, iteration_entry, loop, step_entry
+from redis_mob.testing.samples.transfers import event_with, stored_profile
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 
 CONTRACTS: Mapping[str, type] = {
@@ -75,6 +77,7 @@ CONTRACTS: Mapping[str, type] = {
     "retention": RetentionStore,
     "schedules": ScheduleStore,
     "steering": SteeringStore,
+    "transfers": TransferStore,
     "webhooks": WebhookStore,
 }
 
@@ -340,6 +343,11 @@ RIGHT: Mapping[str, Any] = {
     "published_of.run_id": FLEET_RUN,
     "copy": COPY,
     "import_run.definition": ONE_STEP,
+    "append_events.events": [event_with(500), event_with(502)],
+    "append_events.after": 4,
+    "append_events.newest": 600,
+    "insert_spec.mob_id": "brought",
+    "insert_profile.profile": stored_profile("brought"),
     "entries": [NewProgress(ProgressSource("a", "a", "root", None, "worker-1", 1, 1), "chunk", "output", value=JSON)],
 }
 

@@ -30,6 +30,10 @@ def to_microseconds(row: tuple[object, ...]) -> tuple[object, ...]:
     )
 
 
+def names(directory: Path) -> list[str]:
+    return sorted(file.name for file in directory.iterdir())
+
+
 async def test_what_came_in_is_written_as_the_crate_had_written_it(storage: MobStorage, tmp_path: Path) -> None:
     # contract: meerkat-20
     source, target = golden(tmp_path), tmp_path / "out.db"
@@ -43,7 +47,7 @@ async def test_what_came_in_is_written_as_the_crate_had_written_it(storage: MobS
     for table, rows in was.items():
         assert now[table] == [to_microseconds(row) for row in rows], table
     assert target.read_bytes()[18:20] == b"\x02\x02"  # in WAL mode, as the crate leaves it
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["mob.db", "out.db"]
+    assert names(tmp_path) == ["mob.db", "out.db"]
 
 
 async def test_an_export_read_back_and_written_again_is_equal_in_every_row(storage: MobStorage, tmp_path: Path) -> None:
@@ -76,4 +80,4 @@ async def test_a_file_that_is_there_is_left_alone(storage: MobStorage, tmp_path:
     assert target.read_text() == "mine"
     with pytest.raises(ValidationError, match="cannot be written"):
         await export_database(storage, tmp_path / "no" / "out.db", with_secrets=True)
-    assert [file.name for file in tmp_path.iterdir()] == ["out.db"]
+    assert names(tmp_path) == ["out.db"]

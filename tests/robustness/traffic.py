@@ -45,6 +45,7 @@ STORES: Mapping[str, type] = {
     "conversations": contracts.ConversationStore,
     "budgets": contracts.BudgetStore,
     "steering": contracts.SteeringStore,
+    "transfers": contracts.TransferStore,
     "operations": contracts.OperationsStore,
     "retention": contracts.RetentionStore,
     "schedules": contracts.ScheduleStore,
@@ -60,6 +61,7 @@ READS = {
     "runtime_metadata": {"load_supervisor_authority", "list_external_binding_overlays"},
     "realm_profiles": {"get", "list"},
     "records": {"get", "list", "collections"},
+    "transfers": {"newest_cursor", "supervisors", "overlays"},
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
     "asks": {"pending"},
@@ -270,14 +272,35 @@ async def _moved(storage: MobStorage, name: str, cursor: int) -> bool:
     return moved is not None
 
 
+async def _brought_event(storage: MobStorage) -> bool:
+    newest = await storage.transfers.newest_cursor()
+    return await storage.transfers.append_events([event_with(newest + 2)], after=newest, newest=newest + 3)
+
+
+async def _brought_spec(storage: MobStorage, name: str, revision: int) -> bool:
+    return await storage.transfers.insert_spec(name, definition(name), revision + 1)
+
+
+async def _brought_profile(storage: MobStorage, name: str, revision: int) -> bool:
+    return await storage.transfers.insert_profile(stored_profile(name, revision + 1))
+
+
 TRACKS: Mapping[str, Track] = {
     "runs of a": runs_of("a"),
     "runs of b": runs_of("b"),
-    "log": objects({**calls.LOG, "prune_events": Operation([], _pruned)}),
+    "log": objects(
+        {
+            **calls.LOG,
+            "prune_events": Operation([], _pruned),
+            "append_events": Operation([], _brought_event),
+        }
+    ),
     "retention": objects(RETENTION),
-    "specs": objects(calls.SPECS),
+    "specs": objects({**calls.SPECS, "insert_spec": Operation([NAMES, range(6)], _brought_spec)}),
     "runtime metadata": objects({**calls.RUNTIME_METADATA, **FURTHER_METADATA}),
-    "realm profiles": objects(calls.REALM_PROFILES),
+    "realm profiles": objects(
+        {**calls.REALM_PROFILES, "insert_profile": Operation([NAMES, range(6)], _brought_profile)}
+    ),
     "records": objects(calls.RECORDS),
     "config": objects(calls.CONFIG),
     "schedules": objects(SCHEDULES),
