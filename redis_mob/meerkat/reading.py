@@ -26,12 +26,8 @@ class MobDatabase:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
-        tables = {
-            str(name): tuple(str(column[1]) for column in connection.execute(f"PRAGMA table_info({_quoted(name)})"))
-            for (name,) in connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
-            )
-        }
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        tables = {str(name): self._columns(name) for (name,) in names if not name.startswith("sqlite_")}
         self.schema: Schema = recognized(tables, self._ledger() if LEDGER in tables else {})
         self.counts: dict[str, int] = {}
         self._without_rowid = {str(one[1]) for one in connection.execute("PRAGMA table_list") if one[4]}
@@ -41,16 +37,23 @@ class MobDatabase:
         """(rowid, row) of a table in the order of the rowids, those after one."""
         columns = self.schema.tables[table]
         names = ", ".join(map(_quoted, columns))
-        if table in self._without_rowid:
-            found = self._connection.execute(f"SELECT 0, {names} FROM {_quoted(table)}")
-        else:
-            found = self._connection.execute(
-                f"SELECT rowid, {names} FROM {_quoted(table)} WHERE rowid > ? ORDER BY rowid",
-                (-(2**63) if after is None else after,),
-            )
+        has_rowid = table not in self._without_rowid
+        where = " WHERE rowid > ? ORDER BY rowid" if has_rowid else ""
+        found = self._connection.execute(
+            # the names are those of the file, in quotes
+            f"SELECT {'rowid' if has_rowid else '0'}, {names} FROM {_quoted(table)}{where}",  # noqa: S608
+            (-(2**63) if after is None else after,) if has_rowid else (),
+        )
         while page := found.fetchmany(_PAGE):
             for rowid, *values in page:
                 yield rowid, dict(zip(columns, values, strict=True))
+
+    def count_events(self, most: int) -> int:
+        """How many events have at most this cursor."""
+        return self._connection.execute("SELECT count(*) FROM mob_events WHERE cursor <= ?", (most,)).fetchone()[0]
+
+    def _columns(self, table: str) -> tuple[str, ...]:
+        return tuple(str(column[1]) for column in self._connection.execute(f"PRAGMA table_info({_quoted(table)})"))
 
     def keys(self, table: str) -> list[str]:
         """The columns of the primary key of a table, in its order."""
@@ -58,10 +61,10 @@ class MobDatabase:
         return [str(name) for _, name in sorted((one[5], one[1]) for one in found if one[5])]
 
     def _ledger(self) -> dict[str, int]:
-        return dict(self._connection.execute(f"SELECT domain, version FROM {LEDGER}").fetchall())
+        return dict(self._connection.execute("SELECT domain, version FROM meerkat_schema").fetchall())
 
     def _looked_through(self) -> str:
-        """A digest of every row of every table, which also finds pages that cannot be read before anything is stored."""
+        """A digest of every row of every table, which also finds pages that cannot be read, before any write."""
         digest = blake2b(digest_size=16)
         for table in self.schema.tables:
             digest.update(table.encode() + b"\0")
@@ -114,8 +117,8 @@ def _connected(path: Path) -> sqlite3.Connection:
         connection = _begun(f"{address}?mode=ro&immutable=1")
     if connection is None:
         raise ValidationError(
-            f"{shortened(path)} has a write-ahead log beside it, and its directory cannot be written: copy the database "
-            "with its files -wal and -shm to a directory that can"
+            f"{shortened(path)} has a write-ahead log beside it, and its directory cannot be written: copy the "
+            "database with its files -wal and -shm to a directory that can"
         )
     return connection
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import pydantic
@@ -106,7 +106,7 @@ def verbatim_key(keys: Sequence[str], rowid: int, row: Row) -> str:
 
 
 def verbatim(row: Row) -> dict[str, Any]:
-    """A row as a record: numbers, text and null as they are, a blob as `{"text": ...}` or, if it is no UTF-8, in hex."""
+    """A row as a record: numbers, text and null as they are, a blob as `{"text": ...}`, or in hex if it is no UTF-8."""
     return {name: _plain(value) for name, value in row.items()}
 
 
@@ -155,6 +155,3 @@ def _text(value: Any) -> str:
     except UnicodeEncodeError:
         raise SerializationError("its name is no UTF-8") from None
     return value
-
-
-Decoder = Callable[[Row], Any]

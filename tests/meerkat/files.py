@@ -91,9 +91,8 @@ def content(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of the tables of 0.6, in order; runs in that of their creation."""
     with closing(sqlite3.connect(path)) as connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        order = {"mob_runs": "rowid"}
         return {
-            name: connection.execute(
-                f"SELECT * FROM {name} ORDER BY {'rowid' if name == 'mob_runs' else '1, 2'}"
-            ).fetchall()
+            name: connection.execute(f"SELECT * FROM {name} ORDER BY {order.get(name, '1, 2')}").fetchall()  # noqa: S608
             for name in names
         }

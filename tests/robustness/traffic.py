@@ -20,10 +20,11 @@ from redis_mob.models.flow_schedule import ScheduleRecord
 from redis_mob.models.retention import RetentionPolicy
 from redis_mob.models.run_copy import RunCopy
 from redis_mob.storage import MobStorage
-from redis_mob.testing.samples.documents import authority, overlay
+from redis_mob.testing.samples.documents import authority, definition, overlay
 from redis_mob.testing.samples.driven_runs import ONE_STEP, pending
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, authority_input, failure_entry, step_entry
+from redis_mob.testing.samples.transfers import event_with, stored_profile
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 from tests.differential import calls
 from tests.differential.calls import FEW, NAMES, NUMBERS, STATUSES, STEPS, Operation, flow

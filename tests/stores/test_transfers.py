@@ -1,4 +1,4 @@
-"""Events, specs and profiles that keep the cursors, revisions and times they had elsewhere, on a server and in memory."""
+"""Events, specs and profiles that keep the cursors, revisions and times they have elsewhere, on both backends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from redis_mob.codec.transfers import GREATEST
-from redis_mob.errors import CasConflictError, SpecRevisionConflictError, ValidationError
+from redis_mob.errors import CasConflictError, EventsTrimmedError, SpecRevisionConflictError, ValidationError
+from redis_mob.security.sealing import SealKey
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
 from redis_mob.testing.samples.new_events import completed, numbered
@@ -18,8 +19,8 @@ from redis_mob.testing.samples.transfers import event_with, stored_profile
 
 @pytest.fixture(params=["server", "memory"])
 async def storage(request: pytest.FixtureRequest, server_url: str, namespace: str) -> AsyncIterator[MobStorage]:
-    url = server_url if request.param == "server" else "memory:"
-    async with MobStorage.open(url, namespace=namespace) as opened:
+    url, key = (server_url, SealKey("k1", bytes(32))) if request.param == "server" else ("memory:", None)
+    async with MobStorage.open(url, namespace=namespace, seal_key=key) as opened:
         yield opened
 
 
@@ -34,9 +35,14 @@ async def test_events_keep_their_cursors_and_the_log_goes_on_behind_the_newest(s
 
 
 async def test_subscribers_get_events_that_come_from_elsewhere(storage: MobStorage) -> None:
+    # contract: meerkat-2
     async with storage.events.subscribe() as found:
-        assert await storage.transfers.append_events([event_with(3), event_with(7)], after=0, newest=7)
-        assert [(await anext(found)).cursor for _ in range(2)] == [3, 7]
+        assert await storage.transfers.append_events([event_with(1), event_with(2)], after=0, newest=2)
+        assert [(await anext(found)).cursor for _ in range(2)] == [1, 2]
+        assert await storage.transfers.append_events([event_with(7)], after=2, newest=7)
+        with pytest.raises(EventsTrimmedError, match="the first one available is 7"):  # the gap is told
+            await anext(found)
+        assert (await anext(found)).cursor == 7
 
 
 async def test_an_end_that_comes_from_elsewhere_happens_once(storage: MobStorage) -> None:
