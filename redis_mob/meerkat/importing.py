@@ -146,8 +146,8 @@ class _Importer:
         self._report.came["events"] += stored
         for event in batch:
             self._count_unknown("events", event)
-            self._report.verbatim["events of unknown kinds"] += event.kind.type not in EVENT_KINDS
-        self._report.verbatim += {}  # those that are 0 are left out
+            if event.kind.type not in EVENT_KINDS:
+                self._report.verbatim["events of unknown kinds"] += 1
         self._progress(len(batch))
 
     async def _one_by_one(self, batch: list[MobEvent], after: int, newest: int) -> int:

@@ -125,7 +125,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 def _begun(uri: str) -> sqlite3.Connection | None:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    connection.text_factory = _text
     try:
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -138,6 +138,10 @@ def _begun(uri: str) -> sqlite3.Connection | None:
         connection.close()
         raise
     return connection
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _log_of(path: Path) -> bool:

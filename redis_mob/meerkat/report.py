@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from redis_mob.models.base import Model, json_text
 
@@ -67,7 +69,7 @@ def unknown_fields(value: object) -> int:
         fields = vars(value)
         return len(value.model_extra or ()) + sum(map(unknown_fields, fields.values()))
     if isinstance(value, tuple | list):
-        return sum(map(unknown_fields, value))
+        return sum(map(unknown_fields, cast("Sequence[object]", value)))
     if isinstance(value, dict):
-        return sum(map(unknown_fields, value.values()))
+        return sum(map(unknown_fields, cast("Mapping[object, object]", value).values()))
     return 0

@@ -93,13 +93,13 @@ class Namespace(Target):
                 return not marker["is_done"]
             if not marker["is_done"]:
                 raise CasConflictError(
-                    f"an import of {shown(marker['file'])} into namespace {named} is not over, and {database.path.name} is "
-                    "another file, or has changed since: use a new namespace"
+                    f"an import of {shown(marker['file'])} into namespace {named} is not over, and "
+                    f"{database.path.name} is another file, or has changed since: use a new namespace"
                 )
         if there := await self._what_is_there():
             raise CasConflictError(
-                f"namespace {named} is not empty: it has {there}. Cursors and revisions are kept, so that a file needs a "
-                "namespace of its own: name a new one"
+                f"namespace {named} is not empty: it has {there}. Cursors and revisions are kept, so that a file needs "
+                "a namespace of its own: name a new one"
             )
         await records.insert(IMPORTS, database.fingerprint, _marker(database, is_done=False))
         return True

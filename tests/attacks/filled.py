@@ -30,6 +30,10 @@ LOST = {
     "put supervisor",
     "compare supervisor",
     "put overlay",
+    "append at another cursor",
+    "insert record, again",
+    "put record, lost",
+    "delete record, absent",
 }
 """Questions to which the answer is no."""
 

@@ -21,7 +21,7 @@ from redis_mob.models.profile import StoredRealmProfile
 from redis_mob.models.supervisor import SupervisorAuthorityRecord
 from redis_mob.security.sealing import SealKey
 from redis_mob.storage import MobStorage
-from redis_mob.testing.samples import numbered
+from redis_mob.testing.samples.new_events import numbered
 from tests.meerkat.files import changed, event_row, expected, golden, made
 
 KEY = SealKey("k1", bytes(32))
@@ -254,10 +254,10 @@ BAD: Mapping[str, Callable[[bytes], bytes] | tuple[str, ...]] = {
 @pytest.mark.parametrize("says", BAD)
 async def test_bad_files_are_refused_and_nothing_is_stored(storage: MobStorage, tmp_path: Path, says: str) -> None:
     path, how = tmp_path / "bad.db", BAD[says]
-    if isinstance(how, tuple):
-        changed(path, *how)
-    else:
+    if callable(how):
         path.write_bytes(how(golden(tmp_path).read_bytes()))
+    else:
+        changed(path, *how)
     with pytest.raises(ValidationError, match=says):
         await imported(path, storage)
     assert await storage.records.collections() == []
