@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from redis_mob.cli.console import printable, stderr_console
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
 from redis_mob.cli.exit_status import ExitStatus
-from redis_mob.meerkat.exporting import export_database
+from redis_mob.meerkat.exporting import export_database, export_lines
 from redis_mob.meerkat.importing import import_database
-from redis_mob.meerkat.reading import MobDatabase, opened
+from redis_mob.meerkat.lines import opened_source
+from redis_mob.meerkat.reading import MobDatabase
 from redis_mob.models.base import json_text
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
@@ -34,7 +36,7 @@ class Wanted:
 async def import_mob_db(url: str, namespace: str, seal_keys: SealKeyring | None, path: Path, wanted: Wanted) -> None:
     """Store a mob.db in a new namespace, and tell what came. Ends with status 1 if a row could not be read."""
     console = stderr_console()
-    with opened(path) as database, _progress(console, database) as progress:
+    with opened_source(path) as database, _progress(console, database) as progress:
         if wanted.dry_run:
             report = await import_database(database, None, force=wanted.force, progress=progress)
         else:
@@ -49,12 +51,24 @@ async def import_mob_db(url: str, namespace: str, seal_keys: SealKeyring | None,
         raise typer.Exit(ExitStatus.FAILED)
 
 
-async def export_mob_db(
-    url: str, namespace: str, seal_keys: SealKeyring | None, path: Path, *, with_secrets: bool, json: bool
+async def export_namespace(
+    url: str,
+    namespace: str,
+    seal_keys: SealKeyring | None,
+    *,
+    mob_db: Path | None,
+    lines: Path | None,
+    with_secrets: bool,
+    json: bool,
 ) -> None:
-    """Write a namespace as a mob.db of 0.6, and tell what is in it."""
+    """Write a namespace as a mob.db of 0.6, or as lines of JSON, or both, and tell what is in each file."""
     async with existing(url, namespace, seal_keys) as storage:
-        counts = await export_database(storage, path, with_secrets=with_secrets)
+        for path, write in ((mob_db, export_database), (lines, export_lines)):
+            if path is not None:
+                _told(path, await write(storage, path, with_secrets=with_secrets), json=json)
+
+
+def _told(path: Path, counts: Counter[str], *, json: bool) -> None:
     if json:
         print_line(json_text({"file": path.name, "counts": dict(counts)}))
         return

@@ -8,75 +8,53 @@ import os
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from redis_mob.codec.events import encode_stored_event
 from redis_mob.errors import CasConflictError, ValidationError, shortened, shown
 from redis_mob.meerkat import schemas
-from redis_mob.models.base import format_timestamp
+from redis_mob.meerkat.lines import LineWriter
+from redis_mob.meerkat.storing import IMPORTS
+from redis_mob.models.base import format_timestamp, json_text
 from redis_mob.models.events import MobEvent
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.operations.run_list import every_run
 from redis_mob.storage import MobStorage
 
 _PAGE = 500
+
+Put = Callable[..., None]
+"""Takes the name of a table and the values of a row; JSON comes as bytes."""
+
 _GREATEST_INTEGER = 2**63 - 1
 """SQLite has no greater one."""
 
-_TABLES = """
-CREATE TABLE mob_events (
-    cursor INTEGER PRIMARY KEY,
-    event_json BLOB NOT NULL
-);
-CREATE TABLE mob_event_meta (
-    key TEXT PRIMARY KEY,
-    value INTEGER NOT NULL
-);
-CREATE TABLE mob_runs (
-    run_id TEXT PRIMARY KEY,
-    run_json BLOB NOT NULL
-);
-CREATE TABLE mob_specs (
-    mob_id TEXT PRIMARY KEY,
-    spec_json BLOB NOT NULL
-);
-CREATE TABLE mob_runtime_supervisors (
-    mob_id TEXT PRIMARY KEY,
-    record_json BLOB NOT NULL
-);
-CREATE TABLE mob_runtime_binding_overlays (
-    mob_id TEXT NOT NULL,
-    agent_identity TEXT NOT NULL,
-    generation INTEGER NOT NULL,
-    record_json BLOB NOT NULL,
-    PRIMARY KEY (mob_id, agent_identity, generation)
-);
-CREATE TABLE realm_profiles (
-    name TEXT PRIMARY KEY,
-    profile_json BLOB NOT NULL,
-    revision INTEGER NOT NULL DEFAULT 1,
-    created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL
-);
-"""
-
 
 async def export_database(storage: MobStorage, path: Path, *, with_secrets: bool) -> Counter[str]:
-    """Write a new file; returns how much of each kind is in it, and how much was left out.
+    """Write a new mob.db of 0.6; returns how much of each kind is in it, and how much was left out.
 
     Without `with_secrets` the authorities of supervisors and the bootstrap tokens of overlays are left out: such a file
     has them in clear. Raises CasConflictError for a file that is there, ValidationError for one that cannot be
     written; then none is left behind.
     """
-    with _written(path) as connection:
-        return await _Export(storage, connection, with_secrets=with_secrets).run()
+    with _written(path) as partial, _database(partial) as put:
+        return await _Export(storage, put, with_secrets=with_secrets, of_0_6=True).run()
+
+
+async def export_lines(storage: MobStorage, path: Path, *, with_secrets: bool) -> Counter[str]:
+    """Write all that a mob.db would have, events of all kinds, and records, as lines of JSON. As `export_database`."""
+    with _written(path) as partial, partial.open("w", encoding="utf-8") as file:
+        writer = LineWriter(file)
+        counts = await _Export(storage, writer.put, with_secrets=with_secrets, of_0_6=False).run()
+        writer.end()
+        return counts
 
 
 @contextmanager
-def _written(path: Path) -> Generator[sqlite3.Connection]:
-    """A database beside the file, which takes its place when it is complete."""
+def _written(path: Path) -> Generator[Path]:
+    """A file beside the one that is wanted, which takes its place when it is complete."""
     if path.exists():
         raise CasConflictError(f"{shortened(path)} is there already: name a new file")
     try:
@@ -86,17 +64,7 @@ def _written(path: Path) -> Generator[sqlite3.Connection]:
     os.close(handle)
     partial = Path(name)
     try:
-        connection = sqlite3.connect(partial, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")  # as the crate does, which opens it in that mode
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(_TABLES)
-            connection.execute("BEGIN")
-            yield connection
-            connection.execute("COMMIT")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            connection.close()
+        yield partial
         _publish(partial, path)
     except (sqlite3.Error, OSError) as error:
         raise ValidationError(f"{shortened(path)} cannot be written: {error}") from error
@@ -104,6 +72,26 @@ def _written(path: Path) -> Generator[sqlite3.Connection]:
         for one in (partial, Path(f"{name}-wal"), Path(f"{name}-shm")):
             with contextlib.suppress(OSError):
                 one.unlink(missing_ok=True)
+
+
+@contextmanager
+def _database(partial: Path) -> Generator[Put]:
+    with contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")  # as the crate does, which opens it in that mode
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(schemas.CREATE_TABLES)
+        connection.execute("BEGIN")
+
+        def put(table: str, *values: object) -> None:
+            try:
+                # the name of a table is one of schemas.py
+                connection.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", values)  # noqa: S608
+            except sqlite3.IntegrityError as error:
+                raise ValidationError(f"table {table}, {shown(values[0])}: {error}") from error
+
+        yield put
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _publish(partial: Path, path: Path) -> None:
@@ -117,8 +105,9 @@ def _publish(partial: Path, path: Path) -> None:
 
 
 class _Export:
-    def __init__(self, storage: MobStorage, connection: sqlite3.Connection, *, with_secrets: bool) -> None:
-        self._storage, self._connection, self._with_secrets = storage, connection, with_secrets
+    def __init__(self, storage: MobStorage, put: Put, *, with_secrets: bool, of_0_6: bool) -> None:
+        self._storage, self._put = storage, put
+        self._with_secrets, self._of_0_6 = with_secrets, of_0_6
         self._counts: Counter[str] = Counter()
 
     async def run(self) -> Counter[str]:
@@ -137,11 +126,25 @@ class _Export:
             times = (format_timestamp(time).replace("Z", "+00:00") for time in (one.created_at, one.updated_at))
             self._put(schemas.PROFILES, one.name, one.profile.model_dump_json().encode(), one.revision, *times)
             self._counts["realm profiles"] += 1
+        if not self._of_0_6:
+            await self._records()
         return self._counts
+
+    async def _records(self) -> None:
+        records = self._storage.records
+        for collection in await records.collections():
+            if collection == IMPORTS:
+                continue
+            after: str | None = None
+            while page := await records.list(collection, after, _PAGE):
+                for key, value in page:
+                    self._put(schemas.RECORDS, collection, key, json_text(value).encode())
+                    self._counts["records"] += 1
+                after = page[-1][0]
 
     async def _events(self, newest: int) -> None:
         async for event in self._log(newest):
-            if event.kind.type in schemas.KINDS_OF_0_6:
+            if not self._of_0_6 or event.kind.type in schemas.KINDS_OF_0_6:
                 self._put(schemas.EVENTS, event.cursor, encode_stored_event(event).encode())
                 self._counts["events"] += 1
             else:
@@ -182,10 +185,3 @@ class _Export:
             text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
             self._put(schemas.OVERLAYS, mob_id, overlay.agent_identity, overlay.generation, text.encode())
             self._counts["overlays"] += 1
-
-    def _put(self, table: str, *values: object) -> None:
-        try:
-            # the name of a table is one of schemas.py
-            self._connection.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", values)  # noqa: S608
-        except sqlite3.IntegrityError as error:
-            raise ValidationError(f"table {table}, {shown(values[0])}: {error}") from error

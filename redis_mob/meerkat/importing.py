@@ -67,6 +67,7 @@ class _Importer:
         for table in sorted(schemas.KNOWN.keys() & schema.tables.keys() - {schemas.SUPERVISORS}):
             if schema.unknown_columns(table):
                 await self._verbatim(table, f"rows of table {table} with unknown columns")
+        await self._each(schemas.RECORDS, "records", rows.record_of, target.record)
         await self._each(schemas.SPECS, "specs", rows.spec_of, target.spec)
 
     async def _each(

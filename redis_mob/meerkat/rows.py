@@ -83,6 +83,22 @@ def profile_of(row: Row) -> StoredRealmProfile:
     return _read(StoredRealmProfile, "{" + ",".join(f'"{name}":{part}' for name, part in parts.items()) + "}")
 
 
+class Record(NamedTuple):
+    """A generic record."""
+
+    collection: str
+    key: str
+    value: Any
+
+
+def record_of(row: Row) -> Record:
+    """The record of a row of our own table."""
+    try:
+        return Record(_text(row["collection"]), _text(row["key"]), json.loads(_json(row["value_json"])))
+    except ValueError as error:
+        raise SerializationError(f"there is no JSON in it: {error}") from None
+
+
 NAMED_BY: dict[str, Sequence[str]] = {
     schemas.EVENTS: ("cursor",),
     schemas.RUNS: ("run_id",),
@@ -91,6 +107,7 @@ NAMED_BY: dict[str, Sequence[str]] = {
     schemas.OVERLAYS: ("mob_id", "agent_identity", "generation"),
     schemas.PROFILES: ("name",),
     schemas.EVENT_META: ("key",),
+    schemas.RECORDS: ("collection", "key"),
 }
 """By which columns a report names a row."""
 

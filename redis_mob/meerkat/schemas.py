@@ -80,7 +80,7 @@ class Schema:
     @property
     def verbatim(self) -> list[str]:
         """The tables without a store of their own, which are kept as they are."""
-        return [name for name in self.tables if name not in KNOWN and name != LEDGER]
+        return [name for name in self.tables if name not in KNOWN and name not in (LEDGER, RECORDS)]
 
     def unknown_columns(self, table: str) -> list[str]:
         """The columns of a known table that no known release has."""
@@ -109,8 +109,55 @@ def recognized(tables: Mapping[str, tuple[str, ...]], ledger: Mapping[str, int])
 
 
 def _release(tables: Mapping[str, tuple[str, ...]], version: int | None) -> str:
+    if RECORDS in tables:
+        return "data of redis_mob, in the tables of 0.6"
     if version is not None:
         return _OF_LEDGER.get(version, f"0.8.3 or later, version {version} of its tables")
     if "mob_id" in tables[EVENTS]:
         return "0.8.1-0.8.2"
     return "0.8.0" if "mob_runtime_placed_spawns" in tables else "0.6.0-0.7.31"
+
+
+CREATE_TABLES = """
+CREATE TABLE mob_events (
+    cursor INTEGER PRIMARY KEY,
+    event_json BLOB NOT NULL
+);
+CREATE TABLE mob_event_meta (
+    key TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+);
+CREATE TABLE mob_runs (
+    run_id TEXT PRIMARY KEY,
+    run_json BLOB NOT NULL
+);
+CREATE TABLE mob_specs (
+    mob_id TEXT PRIMARY KEY,
+    spec_json BLOB NOT NULL
+);
+CREATE TABLE mob_runtime_supervisors (
+    mob_id TEXT PRIMARY KEY,
+    record_json BLOB NOT NULL
+);
+CREATE TABLE mob_runtime_binding_overlays (
+    mob_id TEXT NOT NULL,
+    agent_identity TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    record_json BLOB NOT NULL,
+    PRIMARY KEY (mob_id, agent_identity, generation)
+);
+CREATE TABLE realm_profiles (
+    name TEXT PRIMARY KEY,
+    profile_json BLOB NOT NULL,
+    revision INTEGER NOT NULL DEFAULT 1,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+);
+"""
+"""The tables of 0.6.34, in its words, so that its stores find theirs."""
+
+RECORDS = "redis_mob_records"
+CREATE_RECORDS = (
+    "CREATE TABLE redis_mob_records (collection TEXT, key TEXT, value_json BLOB, PRIMARY KEY (collection, key));"
+)
+"""A table of ours, for generic records; a mob.db has none."""

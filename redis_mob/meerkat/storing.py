@@ -39,6 +39,7 @@ class Target(Protocol):
     async def overlay(self, one: rows.OfMob) -> bool: ...
     async def profile(self, profile: StoredRealmProfile) -> bool: ...
     async def spec(self, one: rows.OfMob) -> bool: ...
+    async def record(self, one: rows.Record) -> bool: ...
     async def verbatim(self, table: str, key: str, row: dict[str, Any]) -> None: ...
 
 
@@ -71,6 +72,9 @@ class DryRun(Target):
         return True
 
     async def spec(self, one: rows.OfMob) -> bool:
+        return True
+
+    async def record(self, one: rows.Record) -> bool:
         return True
 
     async def verbatim(self, table: str, key: str, row: dict[str, Any]) -> None:
@@ -140,6 +144,9 @@ class Namespace(Target):
 
     async def spec(self, one: rows.OfMob) -> bool:
         return await self._storage.transfers.insert_spec(one.mob_id, one.value.definition, one.value.revision)
+
+    async def record(self, one: rows.Record) -> bool:
+        return await self._storage.records.insert(one.collection, one.key, one.value)
 
     async def verbatim(self, table: str, key: str, row: dict[str, Any]) -> None:
         await self._storage.records.insert(TABLES + table, key, row)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from redis_mob.errors import CasConflictError, ValidationError
-from redis_mob.meerkat.exporting import export_database
+from redis_mob.meerkat.exporting import export_database, export_lines
+from redis_mob.meerkat.importing import import_database
+from redis_mob.meerkat.lines import opened_source
 from redis_mob.storage import MobStorage
 from tests.meerkat.files import content, golden
 from tests.meerkat.test_importing import imported
@@ -81,3 +83,43 @@ async def test_a_file_that_is_there_is_left_alone(storage: MobStorage, tmp_path:
     with pytest.raises(ValidationError, match="cannot be written"):
         await export_database(storage, tmp_path / "no" / "out.db", with_secrets=True)
     assert names(tmp_path) == ["out.db"]
+
+
+async def test_lines_come_back_as_they_were(storage: MobStorage, tmp_path: Path) -> None:
+    # contract: meerkat-21
+    await imported(golden(tmp_path), storage)
+    await storage.records.insert("mine", "é", {"b": [1, 1.0, None], "a": 2**70})
+    first, second, third = tmp_path / "first.jsonl", tmp_path / "second.jsonl", tmp_path / "third.db"
+    counts = await export_lines(storage, first, with_secrets=True)
+    assert counts["records"] == 1 and counts["events"] == 63
+    async with MobStorage.open("memory:", namespace="back") as back:
+        with opened_source(first) as database:
+            report = await import_database(database, back)
+        assert report.failures == [] and report.came == counts
+        await export_lines(back, second, with_secrets=True)
+        await export_database(back, third, with_secrets=True)
+        assert await back.records.get("mine", "é") == {"b": [1, 1.0, None], "a": 2**70}
+    assert first.read_text() == second.read_text()
+    assert content(third)["mob_runs"] == [to_microseconds(row) for row in content(tmp_path / "mob.db")["mob_runs"]]
+
+
+@pytest.mark.parametrize("cut", ["last line", "a line", "half a line", "a table", "a value"])
+async def test_lines_that_are_damaged_are_refused(storage: MobStorage, tmp_path: Path, cut: str) -> None:
+    await imported(golden(tmp_path), storage)
+    path = tmp_path / "out.jsonl"
+    await export_lines(storage, path, with_secrets=False)
+    lines = path.read_text().split("\n")[:-1]
+    match cut:
+        case "last line":
+            del lines[-1]
+        case "a line":
+            del lines[5]
+        case "half a line":
+            lines[5] = lines[5][: len(lines[5]) // 2]
+        case "a table":
+            lines[5] = lines[5].replace("mob_events", "sqlite_master")
+        case _:
+            lines[5] = lines[5].replace('"row":[', '"row":[{},')
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(ValidationError, match=r"out\.jsonl"), opened_source(path):
+        pass

@@ -50,10 +50,10 @@ def import_runs(
     from redis_mob.cli.arguments import read_seal_keys
     from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
-    from redis_mob.cli.transfer import Wanted, import_file, is_database
+    from redis_mob.cli.transfer import Wanted, import_file, is_whole_namespace
 
     with errors_told(stderr_console()):
-        if is_database(file):
+        if is_whole_namespace(file):
             from redis_mob.cli import meerkat_transfer as meerkat
 
             _refuse(skip_existing=skip_existing, include_unfinished=include_unfinished)
