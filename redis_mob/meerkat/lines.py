@@ -53,7 +53,7 @@ def opened_source(path: Path) -> Generator[MobDatabase]:
         copy = Path(directory) / path.name
         try:
             with (
-                path.open(encoding="utf-8", errors="surrogateescape") as lines,
+                path.open(encoding="utf-8", errors="replace") as lines,
                 closing(sqlite3.connect(copy)) as written,
             ):
                 written.executescript(CREATE_TABLES + CREATE_RECORDS)
@@ -81,7 +81,7 @@ def _rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, list[Any]]]:
             if document.keys() == {_END}:
                 if document[_END] != count:
                     raise ValidationError(
-                        f"{shortened(path)} has {count} rows, and its last line says {shown(document[_END])}: lines were lost"
+                        f"{shortened(path)} has {count} rows, and should have {shown(document[_END])}: lines were lost"
                     )
                 ended = True
                 continue

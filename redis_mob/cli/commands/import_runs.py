@@ -34,7 +34,7 @@ def import_runs(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Store runs that were exported, or all that is in a mob.db of meerkat.
+    """Store exported runs, or a mob.db of meerkat.
 
     Each run is stored as a whole or not at all; its events come behind all others of the log. It stops at the first
     run that is there already. When it is interrupted, do it again with --skip-existing.
