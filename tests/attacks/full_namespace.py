@@ -612,7 +612,7 @@ def _about_documents() -> dict[str, Question]:
         "supervisors": lambda s: s.transfers.supervisors(),
         "overlays": lambda s: s.transfers.overlays(),
         "append at another cursor": lambda s: s.transfers.append_events([], after=999_999, newest=999_999),
-        "insert record, again": lambda s: s.records.insert("c", "m", {"of": "m"}),
+        "insert record, again": lambda s: s.records.insert("c", "gone", {"of": "gone"}),
         "put record, lost": lambda s: s.records.compare_and_put("c", "m", 1, 2),
         "delete record, absent": lambda s: s.records.compare_and_delete("c", "x", None),
         "create profile": lambda s: settled(s.realm_profiles.create("m", profile())),
