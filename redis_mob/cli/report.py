@@ -90,7 +90,7 @@ async def report(storage: MobStorage, view: RunView, flow: FlowSpec, after: int)
     events: list[MobEvent] = []
     page = await storage.events.poll(after, _PAGE)
     while page:
-        events += (event for event in page if getattr(event.kind, "run_id", None) == view.run.run_id)
+        events += (event for event in page if event.run_id == view.run.run_id)
         page = await storage.events.poll(page[-1].cursor, _PAGE) if len(page) == _PAGE else []
     return RunReport(view, events, await failures_of(storage, view, flow, events))
 

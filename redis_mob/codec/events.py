@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, cast
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from redis_mob.codec.arguments import instance, storable
 from redis_mob.codec.arguments import moment as checked_moment
@@ -17,10 +17,12 @@ from redis_mob.codec.ledgers import microseconds, moment
 from redis_mob.codec.packing import pack
 from redis_mob.codec.payloads import payload
 from redis_mob.errors import InternalError, SerializationError, shortened, shown
-from redis_mob.models.base import SCHEMA_VERSION, format_timestamp
+from redis_mob.models.base import SCHEMA_VERSION, format_timestamp, is_none, json_text
 from redis_mob.models.events import (
+    KIND_CLASSES,
     MOB_EVENT_KIND,
     STRUCTURAL_KINDS,
+    EventEnvelope,
     MobEvent,
     MobEventKind,
     NewMobEvent,
@@ -32,19 +34,23 @@ from redis_mob.models.flow_events import (
     FlowStarted,
     StepFailed,
     StepSkipped,
+    StepTargetCompleted,
     StepTargetFailed,
 )
 from redis_mob.models.member_events import MemberSpawned
 from redis_mob.models.member_ref import MEMBER_REF
 from redis_mob.models.problems import problems
+from redis_mob.models.secret import SecretModel
+from redis_mob.models.unknown_event import UnknownEvent
 
 EVENT_SCHEMA_VERSION = str(SCHEMA_VERSION).encode()
-"""What the field `schema_version` of every event in the log holds."""
+"""What the field `schema_version` of every event in the log holds: the form of our log, which all have."""
+
+READ_SCHEMAS = (6, 8, 9)
+"""The versions of stored events that meerkat has written since 0.6: 6 up to 0.6.34, 8 in 0.7, 9 since 0.8."""
 
 STRUCTURAL = tuple(f'{{"type":"{kind}"'.encode() for kind in STRUCTURAL_KINDS)
 """How the JSON of a structural kind begins, up to the first comma or closing brace."""
-
-_KINDS = get_args(get_args(MobEventKind)[0])
 
 _REF = "bridge_member_ref"
 _PRE_0_6 = "schema_version is missing; history of a mob from before meerkat 0.6 (pre-0.6) is not supported"
@@ -53,17 +59,32 @@ _PRE_0_6 = "schema_version is missing; history of a mob from before meerkat 0.6 
 _SPEAKING = (FlowStarted, FlowCompleted, FlowFailed, StepTargetFailed, StepFailed, StepSkipped)
 """The kinds that have what users or handlers say: parameters, outputs, reasons."""
 
-_RUN_ID = b'","run_id":"'
+_SCRIPTS_LOOK_AT = re.compile(rb'{"type":"(?:[^"\\]|\\.)*"(?:,"run_id":"[^"]*")?')
+"""What scripts look at in a kind: its type, and the run, where that comes next."""
+
+_AROUND = b"\x1e"
+"""What stands between a kind and what is around it, where there is any: no JSON text has it."""
+
+
+class _Around(SecretModel):
+    """What belongs to an event beside cursor, time, mob and kind: its envelope, and what of it is not known."""
+
+    envelope: EventEnvelope | None = Field(default=None, exclude_if=is_none)
 
 
 def _time(since_epoch: bytes) -> datetime:
     return moment(int(since_epoch))
 
 
+def _kind(stored: bytes) -> tuple[MobEventKind, _Around | None]:
+    kind, _, around = stored.partition(_AROUND)
+    return MOB_EVENT_KIND.validate_json(kind), _Around.model_validate_json(around) if around else None
+
+
 _FIELDS: Mapping[str, Callable[[bytes], Any]] = {
     "timestamp": _time,
     "mob_id": bytes.decode,
-    "kind": MOB_EVENT_KIND.validate_json,
+    "kind": _kind,
 }
 
 
@@ -95,22 +116,43 @@ def _encoded(event: NewMobEvent, *, is_vouched: bool) -> EncodedEvent:
     mob_id = str.encode(event.mob_id)
     kind = kind_of(event)
     written = _kind_json(kind).encode()
+    around = _around_json(event)
     if not is_vouched:
         kind = MOB_EVENT_KIND.validate_json(written)
+        if around:
+            _Around.model_validate_json(around[len(_AROUND) :])
     ends = terminal_identity(kind)
     at = None if event.timestamp is None else checked_moment("timestamp", event.timestamp)
     return EncodedEvent(
         mob_id=mob_id,
         timestamp=b"" if at is None else b"%d" % microseconds(at.astimezone(UTC)),
-        kind=_payload(written) if isinstance(kind, _SPEAKING) else written,
+        kind=_payload(written + around) if around or _is_speaking(kind) else written,
         terminal=pack((event.mob_id, *ends)) if ends else b"",
         once=pack((event.mob_id, kind.run_id, kind.step_id)) if isinstance(kind, StepFailed) else b"",
     )
 
 
+def _is_speaking(kind: MobEventKind) -> bool:
+    """Whether a kind has what users or handlers say, as what is not known may be."""
+    if isinstance(kind, StepTargetCompleted):
+        return kind.output is not None or bool(kind.model_extra)
+    return isinstance(kind, (*_SPEAKING, UnknownEvent)) or bool(kind.model_extra)
+
+
 def _payload(kind: bytes) -> bytes:
     """The kind as a payload: scripts look at its type and its run, which come first."""
-    return payload(kind, clear=kind.index(b'"', kind.index(_RUN_ID) + len(_RUN_ID)) + 1, stays=True)
+    head = _SCRIPTS_LOOK_AT.match(kind)
+    return payload(kind, clear=0 if head is None else head.end(), stays=True)
+
+
+def _around_json(event: NewMobEvent) -> bytes:
+    """What is around a kind, behind what parts them; empty if that is nothing, as it is for all that we make."""
+    unknown = event.model_extra or {}
+    envelope = event.envelope
+    if not unknown and envelope is None:
+        return b""
+    around = {} if envelope is None else {"envelope": envelope.model_dump(mode="json", warnings="error")}
+    return _AROUND + json_text({**around, **unknown}).encode()
 
 
 def _event_named(event: NewMobEvent) -> str:
@@ -123,7 +165,7 @@ def _event_named(event: NewMobEvent) -> str:
 def kind_of(event: NewMobEvent) -> MobEventKind:
     """What happened in an event. Raises like `encode_new_event` for an event without a kind."""
     kind: Any = vars(instance("event", event, NewMobEvent)).get("kind")
-    if not isinstance(kind, _KINDS):
+    if not isinstance(kind, KIND_CLASSES):
         raise InternalError(f"{_event_named(event)} cannot be stored: its kind is a {type(kind).__name__}")
     return kind
 
@@ -187,7 +229,11 @@ def decode_event(cursor: int, fields: Mapping[bytes, bytes]) -> MobEvent:
         except (ValueError, OverflowError) as error:
             reason = problems(error) if isinstance(error, ValidationError) else error
             raise SerializationError(f"event {cursor}: {field}: {reason}") from error
-    return MobEvent(cursor=cursor, **values)
+    kind, around = values.pop("kind")
+    if around is None:
+        return MobEvent(cursor=cursor, kind=kind, **values)
+    more = {**vars(around), **(around.model_extra or {})}
+    return MobEvent.model_validate({"cursor": cursor, "kind": kind, **values, **more})
 
 
 def encode_stored_event(event: MobEvent) -> str:
@@ -196,12 +242,14 @@ def encode_stored_event(event: MobEvent) -> str:
     The order of steps in a definition is lost there, as it is in meerkat.
     """
     row = {
+        **(event.model_extra or {}),
         "cursor": event.cursor,
         "kind": json.loads(_kind_json(event.kind)),
         "mob_id": event.mob_id,
         "timestamp": format_timestamp(event.timestamp),
     }
-    envelope = {"event": row, "schema_version": SCHEMA_VERSION}
+    around = EventEnvelope() if event.envelope is None else event.envelope
+    envelope = {**around.model_dump(mode="json"), "event": row}
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
@@ -210,7 +258,7 @@ def decode_stored_event(text: str | bytes) -> MobEvent:
 
     Raises SerializationError saying what is wrong; a row without a version is from before meerkat 0.6.
     """
-    event = _unwrap(text)
+    event, around = _unwrap(text)
     kind = event.get("kind")
     if isinstance(kind, dict) and _REF in kind:
         # The reference is checked on every kind, also where it means nothing (contract: events-22).
@@ -218,14 +266,16 @@ def decode_stored_event(text: str | bytes) -> MobEvent:
             MEMBER_REF.validate_json(json.dumps(kind[_REF]))
         except ValidationError as error:
             raise SerializationError(f"stored event: kind.{_REF}: {problems(error)}") from error
+    if "envelope" in event:
+        raise SerializationError("stored event: envelope is no field of an event in an envelope")
     try:
-        return MobEvent.model_validate_json(json.dumps(event))
+        return MobEvent.model_validate_json(json.dumps({**event, **around}))
     except ValidationError as error:
         raise SerializationError(f"stored event: {problems(error)}") from error
 
 
-def _unwrap(text: str | bytes) -> dict[str, Any]:
-    """The event inside an envelope of the right version."""
+def _unwrap(text: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The event inside an envelope of a version that is read; and the envelope as its field, where it says more."""
     try:
         envelope = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -236,16 +286,16 @@ def _unwrap(text: str | bytes) -> dict[str, Any]:
     version = fields.get("schema_version")
     if type(version) is not int or version < 0:
         raise SerializationError(f"stored event: {_PRE_0_6}")
-    if version != SCHEMA_VERSION:
+    if version not in READ_SCHEMAS:
         raise SerializationError(f"stored event: {_unsupported(version)}")
-    event = fields.get("event")
+    event = fields.pop("event", None)
     if not isinstance(event, dict):
         raise SerializationError("stored event: the field event is missing or no object")
-    return cast("dict[str, Any]", event)
+    return cast("dict[str, Any]", event), {} if fields == {"schema_version": SCHEMA_VERSION} else {"envelope": fields}
 
 
 def _unsupported(version: object) -> str:
-    return f"schema_version {version} is not supported; this release reads version {SCHEMA_VERSION}"
+    return f"schema_version {version} is not supported; this release reads {', '.join(map(str, READ_SCHEMAS))}"
 
 
 def _kind_json(kind: MobEventKind) -> str:

@@ -22,7 +22,7 @@ from redis_mob.codec.runs import encode_run
 from redis_mob.codec.signals import encode_published, encode_signal, signal_field
 from redis_mob.errors import shown
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.events import MOB_EVENT_KIND, NewMobEvent
+from redis_mob.models.events import MOB_EVENT_KIND, NewMobEvent, run_of_kind
 from redis_mob.models.execution import ExecutionKey
 from redis_mob.models.problems import problems
 from redis_mob.models.run_copy import ExecutionCopy, RunCopy
@@ -70,7 +70,7 @@ def events_of_copy(copy: RunCopy) -> list[NewMobEvent]:
             kind = MOB_EVENT_KIND.validate_python(one.kind)
         except ValidationError as error:
             raise errors.ValidationError(f"run {copy.run.run_id}: an event cannot be read: {problems(error)}") from None
-        if getattr(kind, "run_id", None) != copy.run.run_id:
+        if run_of_kind(kind) != copy.run.run_id:
             raise errors.ValidationError(f"run {copy.run.run_id}: the event {kind.type} is about something else")
         found.append(NewMobEvent(mob_id=one.mob_id, timestamp=one.timestamp, kind=kind))
     return found

@@ -15,11 +15,11 @@ import pydantic
 
 from redis_mob.codec.arguments import duration, integer, listed, storable_json, texts, valid_text
 from redis_mob.codec.documents import decode_decimal, decode_name
+from redis_mob.codec.event_kinds import event_kind
 from redis_mob.codec.executions import moment_of_milliseconds
 from redis_mob.codec.urls import checked_url
-from redis_mob.errors import InternalError, SerializationError, ValidationError, nearest, shown
+from redis_mob.errors import InternalError, SerializationError, ValidationError, shown
 from redis_mob.models.base import U64_MAX, Model
-from redis_mob.models.events import EVENT_KINDS
 from redis_mob.models.problems import problems
 from redis_mob.models.webhook import DeadLetter, StoredWebhook, Webhook, WebhookProgress
 
@@ -115,13 +115,10 @@ def secret_bytes(secret: str) -> bytes:
 
 
 def checked_kinds(kinds: Collection[str] | None) -> tuple[str, ...] | None:
-    """Kinds of events, or None for all. Raises ValidationError for one that is not known, and for none at all."""
+    """Kinds of events, or None for all. Raises ValidationError for one that is misspelled, and for none at all."""
     if kinds is None:
         return None
-    wanted = sorted({*texts("kinds", kinds)})
-    for kind in wanted:
-        if kind not in EVENT_KINDS:
-            raise ValidationError(f"no event is of kind {shown(kind)}; {nearest(kind, EVENT_KINDS, 3)}")
+    wanted = sorted({*map(event_kind, texts("kinds", kinds))})
     if not wanted:
         raise ValidationError("kinds names none: leave it out for all kinds")
     return tuple(wanted)

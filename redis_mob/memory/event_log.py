@@ -96,4 +96,4 @@ def _time_of(entry: Entry) -> int:
 
 
 def _is_of_run(entry: Entry, run_id: str) -> bool:
-    return getattr(decode_event(*entry).kind, "run_id", None) == run_id
+    return decode_event(*entry).run_id == run_id

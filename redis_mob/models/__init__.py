@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         WiringRules as WiringRules,
     )
     from redis_mob.models.events import (
+        EventEnvelope as EventEnvelope,
         CallerProvenance as CallerProvenance,
         MobCompleted as MobCompleted,
         MobCreated as MobCreated,
@@ -136,7 +137,23 @@ if TYPE_CHECKING:
         NodeKind as NodeKind,
         NodeStatus as NodeStatus,
     )
+    from redis_mob.models.later_events import (
+        MemberRetirementStarted as MemberRetirementStarted,
+        MobDefinitionUpdated as MobDefinitionUpdated,
+        MobOwnerBridgeSessionBound as MobOwnerBridgeSessionBound,
+        MobStopped as MobStopped,
+        ObjectiveConcluded as ObjectiveConcluded,
+        ObjectiveOwnerBound as ObjectiveOwnerBound,
+        OrchestratorResumeNotificationFailed as OrchestratorResumeNotificationFailed,
+        RemoteMemberRuntimeRetired as RemoteMemberRuntimeRetired,
+        RemoteMemberSupervisorRevoked as RemoteMemberSupervisorRevoked,
+        RespawnTopologyAbandoned as RespawnTopologyAbandoned,
+        TaskCreated as TaskCreated,
+        TaskUpdated as TaskUpdated,
+    )
+    from redis_mob.models.unknown_event import UnknownEvent as UnknownEvent
     from redis_mob.models.flow_events import (
+        SupervisorEscalationFailed as SupervisorEscalationFailed,
         FlowCanceled as FlowCanceled,
         FlowCompleted as FlowCompleted,
         FlowFailed as FlowFailed,
@@ -286,7 +303,7 @@ else:
                 "SupervisorSpec TopologyRule TopologySpec WiringRules"
             ),
             "events": (
-                "CallerProvenance MobCompleted MobCreated MobDestroying MobDestroyStorageFinalizing "
+                "CallerProvenance EventEnvelope MobCompleted MobCreated MobDestroying MobDestroyStorageFinalizing "
                 "MobEvent MobEventKind MobReset NewMobEvent OperatorActionRecorded terminal_identity"
             ),
             "failure": "AgentErrorReport TurnError",
@@ -297,7 +314,8 @@ else:
             ),
             "flow_events": (
                 "FlowCanceled FlowCompleted FlowFailed FlowStarted StepCompleted StepDispatched StepFailed "
-                "StepSkipped StepTargetCompleted StepTargetFailed SupervisorEscalation TopologyViolation"
+                "StepSkipped StepTargetCompleted StepTargetFailed SupervisorEscalation SupervisorEscalationFailed "
+                "TopologyViolation"
             ),
             "flow_spec": (
                 "CollectAll CollectAny CollectionPolicy CollectQuorum DependsOnMode DispatchMode FlowSpec "
@@ -318,11 +336,17 @@ else:
             ),
             "progress": "ProgressEntry ProgressReport RunOver StreamChunk StreamEnd StreamReset",
             "revision": "extract_meta_revision",
+            "later_events": (
+                "MemberRetirementStarted MobDefinitionUpdated MobOwnerBridgeSessionBound MobStopped ObjectiveConcluded "
+                "ObjectiveOwnerBound OrchestratorResumeNotificationFailed RemoteMemberRuntimeRetired "
+                "RemoteMemberSupervisorRevoked RespawnTopologyAbandoned TaskCreated TaskUpdated"
+            ),
             "ledger": "FailureLedgerEntry LoopIterationLedgerEntry StepLedgerEntry StepRunStatus",
             "message": "BlobImageBlock ContentBlock ImageBlock InlineImageBlock Message TextBlock VideoBlock",
             "run": "MobRun",
             "run_status": "MobRunStatus",
             "signal": "Taken",
+            "unknown_event": "UnknownEvent",
             "supervisor": "BRIDGE_PROTOCOL_VERSION SupervisorAuthorityRecord SupervisorPendingRotationRecord",
         },
     )

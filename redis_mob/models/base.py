@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeGuard, TypeVar, cast, get_args
 from uuid import UUID
 
 from pydantic import (
@@ -92,8 +92,8 @@ JsonValue = Annotated[Any, AfterValidator(check_value), WithJsonSchema({})]
 class Model(BaseModel):
     """A frozen value that reads and writes the contract's JSON.
 
-    Strict about types (`1.0` and `true` are no integers); a field given twice is refused. Fields that a document has
-    and the class does not are kept in `model_extra`, and are written behind the others; a constructor refuses them
+    Strict about types (`1.0` and `true` are no integers); a known field given twice is refused. Fields that a document
+    has and the class does not are kept in `model_extra`, and are written behind the others; a constructor refuses them
     (contract: json-1, json-2, json-3). `model_validate_json` reads; `model_dump_json` writes.
     """
 
@@ -301,6 +301,11 @@ def canonical_run_id(value: object) -> str:
     elif isinstance(value, UUID):
         return str(value)
     raise ValueError(f"a UUID is needed, not {shown(value)}")
+
+
+def is_canonical_uuid(value: object) -> TypeGuard[str]:
+    """Whether this is the text of a UUID as it is written here."""
+    return isinstance(value, str) and _CANONICAL_UUID.fullmatch(value) is not None
 
 
 def is_none(value: object) -> bool:

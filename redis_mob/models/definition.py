@@ -224,7 +224,8 @@ class MobDefinition(Model):
         except ValidationError as error:
             raise DefinitionError(complaints(error, document, inside_mob=MOB_FIELDS)) from error
         leader = unknown_keys(definition.orchestrator, document.pop("orchestrator", None), "mob.orchestrator")
-        rest = unknown_keys(definition, document)
+        known = {name: value for name, value in document.items() if name in cls.model_fields}
+        rest = unknown_keys(definition, known)
         tell_unknown((*unknown_in_tables(tables), *leader, *rest), strict=strict, tell=tell)
         return definition
 

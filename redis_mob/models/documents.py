@@ -29,6 +29,9 @@ _TABLES = (
     "prices",
 )
 
+_OF_RUNNING_MOB = ("session_cleanup_policy", "is_implicit")
+"""Fields of a definition that no file sets."""
+
 _BESIDE = ("retention",)
 """Tables of a file that are no part of the definition; see models/mob_retention."""
 
@@ -72,6 +75,8 @@ def read_toml(text: str) -> dict[str, Any]:
 def from_tables(tables: dict[str, Any]) -> dict[str, Any]:
     """The fields of a definition, taken from the tables of its TOML; an orchestrator may be the name of its profile.
 
+    Tables that no definition has are kept, as in JSON, but nothing else that stands in [mob].
+
     Raises DefinitionError when there is no table [mob].
     """
     mob = tables.get("mob")
@@ -80,7 +85,8 @@ def from_tables(tables: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {name: value for name, value in cast("dict[str, Any]", mob).items() if name in MOB_FIELDS}
     if isinstance(fields.get("orchestrator"), str):
         fields["orchestrator"] = {"profile": fields["orchestrator"]}
-    return fields | {name: tables[name] for name in _TABLES if name in tables}
+    no_tables = ("mob", *MOB_FIELDS, *_OF_RUNNING_MOB, *_BESIDE)
+    return fields | {name: table for name, table in tables.items() if name not in no_tables}
 
 
 def unknown_in_tables(tables: dict[str, Any]) -> Iterator[str]:

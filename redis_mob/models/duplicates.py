@@ -19,7 +19,7 @@ class _Repeating(dict[str, Any]):
 
 
 def repeated_field(text: str | bytes | bytearray, value: object) -> Path | None:
-    """Where `text`, from which `value` was read, gives a field of a model twice; None if it nowhere does."""
+    """Where `text`, from which `value` was read, gives a known field of a model twice; None if it nowhere does."""
     found = False
 
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -43,8 +43,8 @@ def _find(raw: Any, value: object, path: Path) -> Path | None:
         obj = cast("dict[str, Any]", raw)
         if isinstance(value, BaseModel):
             known = {field.alias or name: name for name, field in type(value).model_fields.items()}
-            if isinstance(obj, _Repeating):
-                return (*path, min(obj.repeated))
+            if isinstance(obj, _Repeating) and (both := obj.repeated & known.keys()):
+                return (*path, min(both))
             children = [(key, obj[key], getattr(value, name)) for key, name in known.items() if key in obj]
         elif isinstance(value, dict):
             items = cast("dict[str, object]", value)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
-from redis_mob.models.base import U64, Model, Timestamp, Uuid, is_none
+from redis_mob.models.base import SCHEMA_VERSION, U32, U64, Model, Timestamp, Uuid, is_none
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_events import (
     FlowCanceled,
@@ -18,7 +18,22 @@ from redis_mob.models.flow_events import (
     StepTargetCompleted,
     StepTargetFailed,
     SupervisorEscalation,
+    SupervisorEscalationFailed,
     TopologyViolation,
+)
+from redis_mob.models.later_events import (
+    MemberRetirementStarted,
+    MobDefinitionUpdated,
+    MobOwnerBridgeSessionBound,
+    MobStopped,
+    ObjectiveConcluded,
+    ObjectiveOwnerBound,
+    OrchestratorResumeNotificationFailed,
+    RemoteMemberRuntimeRetired,
+    RemoteMemberSupervisorRevoked,
+    RespawnTopologyAbandoned,
+    TaskCreated,
+    TaskUpdated,
 )
 from redis_mob.models.member_events import (
     ExternalPeerUnwired,
@@ -32,6 +47,7 @@ from redis_mob.models.member_events import (
     MembersWiredBatch,
 )
 from redis_mob.models.secret import SecretAdapter, SecretModel, SecretRecord
+from redis_mob.models.unknown_event import KNOWN_KINDS, KnownOrUnknown, UnknownEvent
 
 
 class MobCreated(Model):
@@ -110,16 +126,33 @@ MobEventKind: TypeAlias = Annotated[
     | StepSkipped
     | TopologyViolation
     | SupervisorEscalation
-    | OperatorActionRecorded,
-    Field(discriminator="type"),
+    | OperatorActionRecorded
+    | SupervisorEscalationFailed
+    | TaskCreated
+    | TaskUpdated
+    | MobDefinitionUpdated
+    | MobStopped
+    | MobOwnerBridgeSessionBound
+    | MemberRetirementStarted
+    | RemoteMemberRuntimeRetired
+    | RemoteMemberSupervisorRevoked
+    | ObjectiveOwnerBound
+    | ObjectiveConcluded
+    | RespawnTopologyAbandoned
+    | OrchestratorResumeNotificationFailed
+    | UnknownEvent,
+    KnownOrUnknown(),
 ]
 """What happened; told apart by `type`."""
 
 
-EVENT_KINDS: tuple[str, ...] = tuple(
-    sorted(kind.model_fields["type"].default for kind in get_args(get_args(MobEventKind)[0]))
-)
-"""The types of all kinds."""
+KIND_CLASSES: tuple[type[Model], ...] = get_args(get_args(MobEventKind)[0])
+"""The classes of all kinds, UnknownEvent the last."""
+
+EVENT_KINDS: tuple[str, ...] = tuple(sorted(kind.model_fields["type"].default for kind in KIND_CLASSES[:-1]))
+"""The types of all kinds that have a class of their own."""
+
+KNOWN_KINDS.update(EVENT_KINDS)
 
 
 MOB_EVENT_KIND: SecretAdapter[MobEventKind] = SecretAdapter(MobEventKind)
@@ -145,26 +178,48 @@ STRUCTURAL_KINDS = (
 class here (contract: events-14)."""
 
 
+class EventEnvelope(SecretModel):
+    """What stands around an event that another release than meerkat 0.6 has stored (contract: json-10)."""
+
+    schema_version: U32 = SCHEMA_VERSION
+
+
 class NewMobEvent(SecretRecord):
     """An event to be stored. Without a `timestamp` it gets the time of the server (contract: events-4)."""
 
     mob_id: str
     timestamp: Timestamp | None = None
     kind: MobEventKind
+    envelope: EventEnvelope | None = Field(default=None, exclude_if=is_none)
 
 
 class MobEvent(SecretRecord):
-    """A stored event. Cursors grow with every event of the log, over all mobs; timestamps need not."""
+    """A stored event. Cursors grow with every event of the log, over all mobs; timestamps need not.
+
+    `envelope` is None for an event in the form of meerkat 0.6.
+    """
 
     cursor: U64
     timestamp: Timestamp
     mob_id: str
     kind: MobEventKind
+    envelope: EventEnvelope | None = Field(default=None, exclude_if=is_none)
 
     @property
     def run_id(self) -> str | None:
         """The run that it is about; None if it is about the mob or its members."""
-        return getattr(self.kind, "run_id", None)
+        return run_of_kind(self.kind)
+
+
+def run_of_kind(kind: MobEventKind) -> str | None:
+    """The run that something happened in; None if it is about the mob or its members."""
+    # not by getattr: what a class does not know may have any name
+    return kind.run_id if isinstance(kind, UnknownEvent) else vars(kind).get("run_id")
+
+
+def flow_of_kind(kind: MobEventKind) -> str | None:
+    """The flow that something happened in, if it says so."""
+    return kind.flow_id if isinstance(kind, UnknownEvent) else vars(kind).get("flow_id")
 
 
 def terminal_identity(kind: MobEventKind) -> tuple[str, str] | None:

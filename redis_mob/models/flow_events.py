@@ -28,20 +28,22 @@ class FlowCompleted(Model):
 
 
 class FlowFailed(Model):
-    """A run ended badly."""
+    """A run ended badly. `cause` is the class of the failure, which meerkat names since 0.7: "step_timeout", ..."""
 
     type: Literal["flow_failed"] = "flow_failed"
     run_id: RunId
     flow_id: str
     reason: str
+    cause: str | None = Field(default=None, exclude_if=is_none)
 
 
 class FlowCanceled(Model):
-    """A run was called off."""
+    """A run was called off. `cause` says why, as meerkat does since 0.8: "cancel_requested", ..."""
 
     type: Literal["flow_canceled"] = "flow_canceled"
     run_id: RunId
     flow_id: str
+    cause: str | None = Field(default=None, exclude_if=is_none)
 
 
 class StepDispatched(Model):
@@ -54,12 +56,13 @@ class StepDispatched(Model):
 
 
 class StepTargetCompleted(Model):
-    """A member did its part of a step."""
+    """A member did its part of a step. meerkat tells its `output` here since 0.8; null is the same as none."""
 
     type: Literal["step_target_completed"] = "step_target_completed"
     run_id: RunId
     step_id: str
     target: AgentRuntimeId
+    output: JsonValue | None = Field(default=None, exclude_if=is_none)
 
 
 class StepTargetFailed(Model):
@@ -115,3 +118,12 @@ class SupervisorEscalation(Model):
     run_id: RunId
     step_id: str
     escalated_to: str
+
+
+class SupervisorEscalationFailed(Model):
+    """The supervisor could not be told of a step; since meerkat 0.8."""
+
+    type: Literal["supervisor_escalation_failed"] = "supervisor_escalation_failed"
+    run_id: RunId
+    step_id: str
+    reason: str

@@ -40,6 +40,10 @@ class SecretModel(Model):
     # Not a constructor of its own to pydantic, which would else call it for nested models, as if JSON were Python.
     __init__.__pydantic_base_init__ = True  # pyright: ignore[reportFunctionMemberAccess]
 
+    def __repr_args__(self) -> Any:
+        unknown = self.__pydantic_extra__ or {}  # may be secret, since it is not known what they are
+        return [(name, value) for name, value in super().__repr_args__() if name not in unknown]
+
     def __setattr__(self, name: str, value: Any) -> None:
         try:
             super().__setattr__(name, value)  # which refuses, with the value in the error, because models are frozen
@@ -98,11 +102,23 @@ class SecretAdapter(Generic[T]):
         return _forgetful(self._adapter.validate_python, value, options)
 
 
+FIRST_READ, THEN_READ = "(first)", "(then)"
+"""How the two ways of reading are named in the places of errors, where a value is read in another way if need be."""
+
+
 def without_input(error: ValidationError) -> ValidationError:
-    """The same problems in the same places, without what was given, and without the errors that led to them."""
+    """The same problems in the same places, without what was given, and without the errors that led to them.
+
+    Where a value was read in two ways, the problems of the first are told.
+    """
     problems = [
-        InitErrorDetails(type=_known(problem["type"], problem["msg"]), loc=problem["loc"], input=None)
+        InitErrorDetails(
+            type=_known(problem["type"], problem["msg"]),
+            loc=tuple(part for part in problem["loc"] if part != FIRST_READ),
+            input=None,
+        )
         for problem in error.errors(include_url=False, include_context=False, include_input=False)
+        if THEN_READ not in problem["loc"]
     ]
     return ValidationError.from_exception_data(error.title, problems, hide_input=True)
 

@@ -1,4 +1,4 @@
-"""Keys of a document that no field has: a model drops them, and the author of a file wants to know of them."""
+"""Keys of a document that no field has: they are kept and mean nothing, and the author of a file wants to know."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def checked_run_id(run_id: object) -> str:
 
 def run_of(event: MobEvent) -> str | None:
     """The id of the run that an event is about; None if it is about none."""
-    return getattr(event.kind, "run_id", None)
+    return event.run_id
 
 
 async def cursor_before(events: MobEventStore, moment: datetime) -> int:

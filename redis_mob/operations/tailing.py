@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from redis_mob.codec.arguments import flag, integer, optional_text, text, texts
-from redis_mob.errors import NotFoundError, ValidationError, nearest, shown
-from redis_mob.models.events import EVENT_KINDS, MobEvent, terminal_identity
+from redis_mob.codec.arguments import flag, integer, optional_text, texts
+from redis_mob.codec.event_kinds import event_kind
+from redis_mob.errors import NotFoundError
+from redis_mob.models.events import EVENT_KINDS, MobEvent, flow_of_kind, terminal_identity
 from redis_mob.models.flow_events import FlowStarted
 from redis_mob.operations.run_events import beginning_of, checked_run_id, pages_after, run_of
 from redis_mob.storage import MobStorage
@@ -37,11 +38,8 @@ class EventFilter:
     def of(
         cls, run_id: str | None, mob_id: str | None, flow_id: str | None, kinds: Collection[str] | None
     ) -> EventFilter:
-        """The filter of these arguments. Raises ValidationError for what is none, and for a kind that is not known."""
-        wanted = None if kinds is None else frozenset(text("kind", kind) for kind in texts("kinds", kinds))
-        for kind in sorted(wanted or ()):
-            if kind not in KINDS:
-                raise ValidationError(f"no event is of kind {shown(kind)}; {nearest(kind, KINDS, 3)}")
+        """The filter of these arguments. Raises ValidationError for what is none, and for a kind that is misspelled."""
+        wanted = None if kinds is None else frozenset(event_kind(kind) for kind in texts("kinds", kinds))
         run = None if run_id is None else checked_run_id(run_id)
         return cls(run, optional_text("mob", mob_id), optional_text("flow", flow_id), wanted)
 
@@ -122,7 +120,7 @@ class _Tail(AsyncIterator[MobEvent]):
     async def _is_of_flow(self, event: MobEvent) -> bool:
         if self._wanted.flow_id is None:
             return True
-        flow_id = getattr(event.kind, "flow_id", None)
+        flow_id = flow_of_kind(event.kind)
         run_id = run_of(event)
         if flow_id is None and run_id is not None:
             flow_id = await self._flow_of(run_id)

@@ -53,7 +53,12 @@ def stored_event(event: NewMobEvent, reply: Sequence[bytes | int]) -> MobEvent:
 
     cursor, timestamp = reply
     return MobEvent.model_construct(
-        cursor=int(cursor), timestamp=moment(int(timestamp)), mob_id=event.mob_id, kind=event.kind
+        cursor=int(cursor),
+        timestamp=moment(int(timestamp)),
+        mob_id=event.mob_id,
+        kind=event.kind,
+        envelope=event.envelope,
+        **(event.model_extra or {}),
     )
 
 

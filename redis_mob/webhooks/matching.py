@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redis_mob.contracts import MobRunStore
-from redis_mob.models.events import MobEvent
+from redis_mob.models.events import MobEvent, flow_of_kind
 from redis_mob.models.webhook import Webhook
 
 MOST_KNOWN = 10_000
@@ -33,7 +33,7 @@ class Matcher:
         return wanted.flow_id is None or await self._flow_of(event) == wanted.flow_id
 
     async def _flow_of(self, event: MobEvent) -> str | None:
-        flow_id, run_id = getattr(event.kind, "flow_id", None), event.run_id
+        flow_id, run_id = flow_of_kind(event.kind), event.run_id
         if run_id is None:
             return flow_id
         if run_id not in self._flows:

@@ -42,4 +42,4 @@ def test_config_case_37_the_json_of_a_change(kind: str) -> None:
     assert event == ConfigChangeEvent(namespace="n", id="a", kind=ConfigChangeKind(kind))
     assert event.model_dump_json() == text
     later = json.dumps({**json.loads(text), "sequence": 7})
-    assert ConfigChangeEvent.model_validate_json(later) == event
+    assert json.loads(ConfigChangeEvent.model_validate_json(later).model_dump_json()) == json.loads(later)

@@ -72,7 +72,8 @@ def test_loops_and_conditions_are_looked_into_and_values_are_not() -> None:
 
 
 def test_the_log_tells_unless_it_is_said_how(caplog: pytest.LogCaptureFixture) -> None:
-    assert MobDefinition.from_toml(HEAD + "[100%s]\n".replace("[100%s]", '["100%s"]')) == MobDefinition(id="x")
+    definition = MobDefinition.from_toml(HEAD + "[100%s]\n".replace("[100%s]", '["100%s"]'))
+    assert definition == MobDefinition.model_validate({"id": "x", "100%s": {}})
     [record] = caplog.records
     assert (record.levelname, record.name.partition(".")[0]) == ("WARNING", "redis_mob")
     assert record.getMessage().startswith("100%s: there is no such key (nearest: ")

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from redis_mob.models.base import format_timestamp
-from redis_mob.models.events import MobEvent
+from redis_mob.models.events import MobEvent, flow_of_kind
 from redis_mob.operations.audit import action_of, concerned_run
 
 LONGEST_REASON = 300
@@ -31,10 +31,10 @@ def small(event: MobEvent) -> dict[str, Any]:
         "type": kind.type,
         "mob_id": event.mob_id,
         "run_id": concerned_run(event),
-        "step_id": getattr(kind, "step_id", None),
+        "step_id": step_id if isinstance(step_id := getattr(kind, "step_id", None), str) else None,
         "member": member_in(event),
     }
-    if (flow_id := getattr(kind, "flow_id", None)) is not None:
+    if (flow_id := flow_of_kind(kind)) is not None:
         told["flow_id"] = flow_id
     if isinstance(reason := getattr(kind, "reason", None), str):
         told["reason"] = reason[:LONGEST_REASON]
