@@ -34,6 +34,8 @@ def checked_events(events: Sequence[MobEvent], after: int, newest: int) -> tuple
                 mob_id=fields.get("mob_id"),
                 timestamp=moment("timestamp", fields.get("timestamp")),
                 kind=fields.get("kind"),
+                envelope=fields.get("envelope"),
+                **(event.model_extra or {}),
             )
         )
     return cursors, found

@@ -145,7 +145,9 @@ class _Export:
     async def _events(self, newest: int) -> None:
         async for event in self._log(newest):
             if not self._of_0_6 or event.kind.type in schemas.KINDS_OF_0_6:
-                self._put(schemas.EVENTS, event.cursor, encode_stored_event(event).encode())
+                # 0.6 refuses the envelope of a later release
+                written = event.model_copy(update={"envelope": None}) if self._of_0_6 else event
+                self._put(schemas.EVENTS, event.cursor, encode_stored_event(written).encode())
                 self._counts["events"] += 1
             else:
                 self._counts["events left out, of kinds that 0.6 does not read"] += 1

@@ -56,7 +56,7 @@ def expected() -> dict[str, Any]:
     return json.loads(gzip.decompress((DATA / "expected.json.gz").read_bytes()))
 
 
-def event_row(cursor: int, kind: dict[str, Any] | None = None) -> tuple[int, bytes]:
+def event_row(cursor: int, kind: dict[str, Any] | None = None, *, schema: int = 6) -> tuple[int, bytes]:
     """A row of mob_events."""
     event = {
         "cursor": cursor,
@@ -64,7 +64,9 @@ def event_row(cursor: int, kind: dict[str, Any] | None = None) -> tuple[int, byt
         "mob_id": "m",
         "timestamp": f"2026-01-01T00:00:00.{cursor % 1_000_000:06d}Z",
     }
-    return cursor, json.dumps({"event": event, "schema_version": 6}, separators=(",", ":"), sort_keys=True).encode()
+    return cursor, json.dumps(
+        {"event": event, "schema_version": schema}, separators=(",", ":"), sort_keys=True
+    ).encode()
 
 
 def made(path: Path, events: Iterable[tuple[int, bytes]] = (), *, version: int | None = None, more: str = "") -> Path:

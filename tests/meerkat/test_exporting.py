@@ -12,7 +12,7 @@ from redis_mob.meerkat.exporting import export_database, export_lines
 from redis_mob.meerkat.importing import import_database
 from redis_mob.meerkat.lines import opened_source
 from redis_mob.storage import MobStorage
-from tests.meerkat.files import content, golden
+from tests.meerkat.files import content, event_row, golden, made
 from tests.meerkat.test_importing import imported
 from tests.meerkat.test_importing import storage as storage
 
@@ -123,3 +123,12 @@ async def test_lines_that_are_damaged_are_refused(storage: MobStorage, tmp_path:
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(ValidationError, match=r"out\.jsonl"), opened_source(path):
         pass
+
+
+async def test_events_that_0_6_does_not_read_are_left_out_and_counted(storage: MobStorage, tmp_path: Path) -> None:
+    events = [event_row(1, schema=9), event_row(2, {"type": "made_up_kind"}, schema=9)]
+    await imported(made(tmp_path / "mob.db", events, version=12), storage)
+    counts = await export_database(storage, tmp_path / "out.db", with_secrets=True)
+    assert counts["events left out, of kinds that 0.6 does not read"] == 1
+    assert content(tmp_path / "out.db")["mob_events"] == [event_row(1)]
+    assert content(tmp_path / "out.db")["mob_event_meta"] == [("next_cursor", 3)]

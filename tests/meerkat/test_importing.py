@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from redis_mob.codec.events import encode_stored_event
 from redis_mob.errors import CasConflictError, ValidationError
 from redis_mob.meerkat.importing import import_database
 from redis_mob.meerkat.reading import opened
@@ -200,6 +201,21 @@ async def test_tables_without_a_store_are_kept_verbatim(storage: MobStorage, tmp
         ('["m","a"]', {"mob_id": "m", "agent_identity": "a", "record_json": {"text": '{"x":1}'}}),
         ('["m","é"]', {"mob_id": "m", "agent_identity": "é", "record_json": {"hex": "ff00"}}),
     ]
+
+
+async def test_what_is_not_known_of_events_is_kept_and_counted(storage: MobStorage, tmp_path: Path) -> None:
+    # contract: meerkat-14
+    events = [
+        event_row(1, schema=8),
+        event_row(2, {"type": "made_up_kind", "b": [1, 1.0], "a": {"x": None}}, schema=9),
+        event_row(3, {"type": "mob_completed", "made_up_field": 2**70}),
+    ]
+    path = made(tmp_path / "mob.db", events, version=12)
+    report = await imported(path, storage)
+    assert report.failures == [] and report.came["events"] == 3
+    assert report.verbatim["events of unknown kinds"] == 1 and report.verbatim["unknown fields of events"] == 1
+    found = [encode_stored_event(event) for event in await storage.events.replay_all()]
+    assert [json.loads(one) for one in found] == [json.loads(row) for _, row in events]
 
 
 async def test_a_newer_release_is_refused_unless_it_is_forced(storage: MobStorage, tmp_path: Path) -> None:
