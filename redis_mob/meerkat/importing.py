@@ -147,8 +147,9 @@ class _Importer:
             stored = await self._one_by_one(batch, after, newest)
         self._report.came["events"] += stored
         for event in batch:
-            self._count_unknown("events", event)
-            if event.kind.type not in EVENT_KINDS:
+            if event.kind.type in EVENT_KINDS:
+                self._count_unknown("events", event)
+            else:
                 self._report.verbatim["events of unknown kinds"] += 1
         self._progress(len(batch))
 
