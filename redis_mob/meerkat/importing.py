@@ -1,5 +1,7 @@
-"""Stores what is in a mob.db, in an order that lets it be killed and started again (contract: meerkat-11,
-decision 0058)."""
+"""Stores what is in a mob.db, in an order that lets it be killed and started again (contract: meerkat-11).
+
+Why in this order: decision 0058.
+"""
 
 from __future__ import annotations
 
