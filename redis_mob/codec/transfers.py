@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from redis_mob.codec.arguments import instance, integer, listed, moment
 from redis_mob.codec.ledgers import microseconds
@@ -28,6 +29,7 @@ def checked_events(events: Sequence[MobEvent], after: int, newest: int) -> tuple
             )
         last = cursor
         cursors.append(cursor)
+        more: dict[str, Any] = event.model_extra or {}
         # the fields are checked where they are encoded
         found.append(
             NewMobEvent.model_construct(
@@ -35,7 +37,7 @@ def checked_events(events: Sequence[MobEvent], after: int, newest: int) -> tuple
                 timestamp=moment("timestamp", fields.get("timestamp")),
                 kind=fields.get("kind"),
                 envelope=fields.get("envelope"),
-                **(event.model_extra or {}),
+                **more,
             )
         )
     return cursors, found
