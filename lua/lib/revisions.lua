@@ -21,10 +21,16 @@ local function found_in(documents, clock, name)
   return document
 end
 
--- The next revision of a name with this document or without one. A script calls this before its other writes.
-local function next_revision(clock, name, document)
+-- The last revision of a name with this document or without one.
+local function last_revision(clock, name, document)
   local last, current = number_at(clock, name), revision_of(document)
   if #current <= MOST_DIGITS and (tonumber(current) or 0) > last then damaged(clock, 'it is behind a document') end
+  return last
+end
+
+-- The next revision of a name with this document or without one. A script calls this before its other writes.
+local function next_revision(clock, name, document)
+  local last = last_revision(clock, name, document)
   mutate('HSET', clock, name, decimal(last + 1))
   return decimal(last + 1)
 end

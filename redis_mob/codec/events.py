@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from pydantic import Field, ValidationError
 
+from redis_mob import errors
 from redis_mob.codec.arguments import instance, storable
 from redis_mob.codec.arguments import moment as checked_moment
 from redis_mob.codec.ledgers import microseconds, moment
@@ -168,6 +169,14 @@ def kind_of(event: NewMobEvent) -> MobEventKind:
     if not isinstance(kind, KIND_CLASSES):
         raise InternalError(f"{_event_named(event)} cannot be stored: its kind is a {type(kind).__name__}")
     return kind
+
+
+def check_of_mob(mob_id: str, event: NewMobEvent) -> None:
+    """Raises ValidationError for an event of another mob."""
+    if event.mob_id != mob_id:
+        raise errors.ValidationError(
+            f"{_event_named(event)} does not tell of the definition of mob {shown(mob_id)}: give an event of that mob"
+        )
 
 
 def require_terminal(event: NewMobEvent) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from redis_mob import errors
 from redis_mob.codec.arguments import instance, integer, storable, text
 from redis_mob.codec.documents import encode_document
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack, unpack_all
@@ -78,6 +79,24 @@ def place_of_overlay(mob_id: str, record: ExternalBindingOverlayRecord) -> bytes
     overlay_prefix(mob_id)
     agent, generation = (shown(vars(checked).get(name)) for name in ("agent_identity", "generation"))
     return storable(f"the overlay of {agent}, generation {generation}, of mob {shown(mob_id)}", encode)
+
+
+def as_stored(mob_id: str, record: ExternalBindingOverlayRecord) -> ExternalBindingOverlayRecord:
+    """A record as it would be read back: without a token inside its member reference (contract: metadata-7)."""
+    place = place_of_overlay(mob_id, record)
+    return decode_overlay(place, encode_overlay(record, None), record.bootstrap_token)
+
+
+def check_same_overlay(
+    mob_id: str, expected: ExternalBindingOverlayRecord, record: ExternalBindingOverlayRecord
+) -> None:
+    """Raises ValidationError unless both are of one agent and generation, as one replaces the other."""
+    old, new = instance("expected", expected, ExternalBindingOverlayRecord), record
+    if place_of_overlay(mob_id, old) != place_of_overlay(mob_id, new):
+        raise errors.ValidationError(
+            f"the overlay of {shown(new.agent_identity)}, generation {new.generation}, cannot replace that of "
+            f"{shown(old.agent_identity)}, generation {old.generation}: give the one that is there as expected"
+        )
 
 
 def encode_overlay(record: ExternalBindingOverlayRecord, token: bytes | None) -> bytes:

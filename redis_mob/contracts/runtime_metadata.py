@@ -45,6 +45,13 @@ class MobRuntimeMetadataStore(Protocol):
         """
         ...
 
+    async def compare_and_delete_supervisor_authority(self, mob_id: str, expected: SupervisorAuthorityRecord) -> bool:
+        """Delete the authority of a mob if it equals `expected`; False, touching nothing, if not or if it has none.
+
+        Records are compared as compare_and_put_supervisor_authority does (contract: metadata-2, metadata-15).
+        """
+        ...
+
     async def delete_supervisor_authority(self, mob_id: str) -> None:
         """Delete the authority of a mob; nothing happens if it has none."""
         ...
@@ -62,6 +69,16 @@ class MobRuntimeMetadataStore(Protocol):
 
     async def upsert_external_binding_overlay(self, mob_id: str, record: ExternalBindingOverlayRecord) -> None:
         """Store an overlay, over the one that its agent has of this generation, if any."""
+        ...
+
+    async def compare_and_put_external_binding_overlay(
+        self, mob_id: str, expected: ExternalBindingOverlayRecord, record: ExternalBindingOverlayRecord
+    ) -> bool:
+        """Replace an overlay if it equals `expected`; True as well if it is `record` already (contract: metadata-16).
+
+        False, touching nothing, if another one is there, or none. Records are compared by value in every field as they
+        would be stored. Raises ValidationError if the two are not of the same agent and generation.
+        """
         ...
 
     async def delete_external_binding_overlay(self, mob_id: str, agent_identity: str, generation: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from redis_mob.models import MobDefinition
+from redis_mob.models import MobDefinition, MobEvent, NewMobEvent
 
 
 @runtime_checkable
@@ -24,6 +24,16 @@ class MobSpecStore(Protocol):
         Without `revision` it overwrites any stored definition. With one it raises SpecRevisionConflictError, touching
         nothing, if the current revision is another; absence counts as 0, so that 0 only creates. Raises InternalError
         for a definition that JSON cannot hold, before any write.
+        """
+        ...
+
+    async def put_spec_and_append_event(
+        self, mob_id: str, definition: MobDefinition, event: NewMobEvent, revision: int | None = None
+    ) -> tuple[int, MobEvent]:
+        """Store a definition and append the event that tells of it, both or none; the new revision, and the event.
+
+        Takes and raises what put_spec and `MobEventStore.append` do; ValidationError for an event of another mob
+        (contract: specs-7).
         """
         ...
 

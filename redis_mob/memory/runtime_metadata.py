@@ -5,6 +5,8 @@ from __future__ import annotations
 from redis_mob.codec.arguments import flag, instance
 from redis_mob.codec.documents import encode_name
 from redis_mob.codec.runtime_metadata import (
+    as_stored,
+    check_same_overlay,
     decode_overlay,
     decode_supervisor,
     decode_token,
@@ -57,6 +59,15 @@ class MemoryRuntimeMetadataStore(MobRuntimeMetadataStore):
         supervisors[name] = encoded
         return True
 
+    async def compare_and_delete_supervisor_authority(self, mob_id: str, expected: SupervisorAuthorityRecord) -> bool:
+        name = encode_name(_MOB, mob_id)
+        instance("expected", expected, SupervisorAuthorityRecord)
+        supervisors = self._access.content.supervisors
+        if name not in supervisors or decode_supervisor(mob_id, supervisors[name]) != expected:
+            return False
+        del supervisors[name]
+        return True
+
     async def delete_supervisor_authority(self, mob_id: str) -> None:
         self._access.content.supervisors.pop(encode_name(_MOB, mob_id), None)
 
@@ -76,6 +87,18 @@ class MemoryRuntimeMetadataStore(MobRuntimeMetadataStore):
     async def upsert_external_binding_overlay(self, mob_id: str, record: ExternalBindingOverlayRecord) -> None:
         place, stored = _placed(mob_id, record)
         self._access.content.overlays[place] = stored
+
+    async def compare_and_put_external_binding_overlay(
+        self, mob_id: str, expected: ExternalBindingOverlayRecord, record: ExternalBindingOverlayRecord
+    ) -> bool:
+        check_same_overlay(mob_id, expected, record)
+        place, stored = _placed(mob_id, record)
+        wanted, new = as_stored(mob_id, expected), as_stored(mob_id, record)
+        overlays = self._access.content.overlays
+        found = _decoded(place, overlays[place]) if place in overlays else None
+        if found == wanted and found != new:
+            overlays[place] = stored
+        return found in (wanted, new)
 
     async def delete_external_binding_overlay(self, mob_id: str, agent_identity: str, generation: int) -> None:
         self._access.content.overlays.pop(overlay_place(mob_id, agent_identity, generation), None)

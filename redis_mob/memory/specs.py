@@ -5,10 +5,11 @@ from __future__ import annotations
 from redis_mob.codec.arguments import optional_integer
 from redis_mob.codec.definitions import spec_of
 from redis_mob.codec.documents import encode_document, encode_name
+from redis_mob.codec.events import check_of_mob, encode_new_event
 from redis_mob.contracts import MobSpecStore
 from redis_mob.errors import SpecRevisionConflictError
 from redis_mob.memory.namespace import Access
-from redis_mob.models import MobDefinition
+from redis_mob.models import MobDefinition, MobEvent, NewMobEvent
 
 _MOB = "mob id"
 
@@ -27,6 +28,18 @@ class MemorySpecStore(MobSpecStore):
         if revision not in (None, specs.revision(name)):
             raise SpecRevisionConflictError(mob_id, revision, specs.revision(name))
         return specs.put(name, document)
+
+    async def put_spec_and_append_event(
+        self, mob_id: str, definition: MobDefinition, event: NewMobEvent, revision: int | None = None
+    ) -> tuple[int, MobEvent]:
+        encode_name(_MOB, mob_id)
+        encode_document(spec_of(mob_id), "definition", definition, MobDefinition)
+        encoded = encode_new_event(event)
+        check_of_mob(mob_id, event)
+        number = await self.put_spec(mob_id, definition, revision)
+        content = self._access.content
+        [stored] = content.log.append([encoded], content.clock.now())
+        return number, stored
 
     async def get_spec(self, mob_id: str) -> tuple[MobDefinition, int] | None:
         name, specs = encode_name(_MOB, mob_id), self._access.content.specs

@@ -64,6 +64,21 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
                 return True
         return False
 
+    async def compare_and_delete_supervisor_authority(self, mob_id: str, expected: SupervisorAuthorityRecord) -> bool:
+        name = encode_name(_MOB, mob_id)
+        instance("expected", expected, SupervisorAuthorityRecord)
+        while (stored := await self._stored_supervisor(mob_id)) is not None:
+            if self._opened_supervisor(mob_id, stored) != expected:
+                return False
+            reply = await self._client.call(
+                "runtime_metadata/compare_and_delete_supervisor_authority",
+                [self._keys.meta, self._keys.supervisors],
+                [name, stored],
+            )
+            if reply == Reply.WON:
+                return True
+        return False
+
     async def delete_supervisor_authority(self, mob_id: str) -> None:
         await self._client.call(
             "runtime_metadata/delete_supervisor_authority",
@@ -92,6 +107,30 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
             self._overlay_keys(),
             self._overlay_arguments(mob_id, record),
         )
+
+    async def compare_and_put_external_binding_overlay(
+        self, mob_id: str, expected: ExternalBindingOverlayRecord, record: ExternalBindingOverlayRecord
+    ) -> bool:
+        codec.check_same_overlay(mob_id, expected, record)
+        place, encoded = self._overlay_arguments(mob_id, record)
+        wanted, new = codec.as_stored(mob_id, expected), codec.as_stored(mob_id, record)
+        while (stored := await self._get_external_binding_overlay(place)) is not None:
+            found = self._opened_overlay(place, stored)
+            if found == new:
+                return True
+            if found != wanted:
+                return False
+            reply = await self._client.call(
+                "runtime_metadata/compare_and_put_external_binding_overlay",
+                self._overlay_keys(),
+                [place, stored, encoded],
+            )
+            if reply == Reply.WON:
+                return True
+        return False
+
+    async def _get_external_binding_overlay(self, place: bytes) -> bytes | None:
+        return await self._client.read("runtime_metadata/get_external_binding_overlay", self._overlay_keys(), [place])
 
     async def delete_external_binding_overlay(self, mob_id: str, agent_identity: str, generation: int) -> None:
         await self._client.call(

@@ -77,7 +77,7 @@ class RedisStorage:
     def specs(self) -> RedisSpecStore:
         from redis_mob.stores.specs import RedisSpecStore
 
-        return RedisSpecStore(self._client, self._keys)
+        return RedisSpecStore(self._speaking, self._keys)
 
     @cached_property
     def runtime_metadata(self) -> RedisRuntimeMetadataStore:

@@ -78,6 +78,7 @@ class Specs(Facade[MobSpecStore]):
     """Twins of the methods of `contracts.MobSpecStore`."""
 
     put_spec = twin(MobSpecStore.put_spec)
+    put_spec_and_append_event = twin(MobSpecStore.put_spec_and_append_event)
     get_spec = twin(MobSpecStore.get_spec)
     list_specs = twin(MobSpecStore.list_specs)
     delete_spec = twin(MobSpecStore.delete_spec)
@@ -90,10 +91,12 @@ class RuntimeMetadata(Facade[MobRuntimeMetadataStore]):
     put_supervisor_authority = twin(MobRuntimeMetadataStore.put_supervisor_authority)
     put_supervisor_authority_if_absent = twin(MobRuntimeMetadataStore.put_supervisor_authority_if_absent)
     compare_and_put_supervisor_authority = twin(MobRuntimeMetadataStore.compare_and_put_supervisor_authority)
+    compare_and_delete_supervisor_authority = twin(MobRuntimeMetadataStore.compare_and_delete_supervisor_authority)
     delete_supervisor_authority = twin(MobRuntimeMetadataStore.delete_supervisor_authority)
     list_external_binding_overlays = twin(MobRuntimeMetadataStore.list_external_binding_overlays)
     put_external_binding_overlay_if_absent = twin(MobRuntimeMetadataStore.put_external_binding_overlay_if_absent)
     upsert_external_binding_overlay = twin(MobRuntimeMetadataStore.upsert_external_binding_overlay)
+    compare_and_put_external_binding_overlay = twin(MobRuntimeMetadataStore.compare_and_put_external_binding_overlay)
     delete_external_binding_overlay = twin(MobRuntimeMetadataStore.delete_external_binding_overlay)
     delete_external_binding_overlays = twin(MobRuntimeMetadataStore.delete_external_binding_overlays)
     reseal_all = twin(MobRuntimeMetadataStore.reseal_all)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from redis_mob.fleet.outcome import NewAsk
-from redis_mob.models import MobRunStatus
+from redis_mob.models import MobCreated, MobRunStatus, NewMobEvent
 from redis_mob.models.ask import Answer
 from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExceeded, Reservation, Settlement, Window
 from redis_mob.models.config import Delete, Put
@@ -212,6 +212,9 @@ async def _of_documents(storage: MobStorage) -> dict[str, Write]:
         "retention.take_turn": lambda s: s.retention.take_turn("worker", timedelta(hours=1)),
         "retention.prune_events": lambda s: s.retention.prune_events(NOON + timedelta(seconds=1)),
         "specs.put_spec": lambda s: s.specs.put_spec("new", definition("new")),
+        "specs.put_spec_and_append_event": lambda s: s.specs.put_spec_and_append_event(
+            "told", definition("told"), NewMobEvent(mob_id="told", kind=MobCreated(definition=definition("told")))
+        ),
         "specs.delete_spec": lambda s: s.specs.delete_spec("to delete"),
         "realm_profiles.create": lambda s: s.realm_profiles.create("new", profile()),
         "realm_profiles.update": lambda s: s.realm_profiles.update("to update", profile("other"), 1),
@@ -286,9 +289,9 @@ async def _of_pauses(storage: MobStorage) -> dict[str, Write]:
 
 async def _of_metadata(storage: MobStorage) -> dict[str, Write]:
     metadata = storage.runtime_metadata
-    for mob in ("to compare", "to delete"):
+    for mob in ("to compare", "to compare and delete", "to delete"):
         await metadata.put_supervisor_authority(mob, authority())
-    for mob in ("one to delete", "all to delete"):
+    for mob in ("one to compare", "one to delete", "all to delete"):
         await metadata.upsert_external_binding_overlay(mob, overlay())
     identity, generation = overlay().agent_identity, overlay().generation
     return {
@@ -300,6 +303,14 @@ async def _of_metadata(storage: MobStorage) -> dict[str, Write]:
         ),
         "runtime_metadata.compare_and_put_supervisor_authority": lambda s: (
             s.runtime_metadata.compare_and_put_supervisor_authority("to compare", authority(), authority(2))
+        ),
+        "runtime_metadata.compare_and_delete_supervisor_authority": lambda s: (
+            s.runtime_metadata.compare_and_delete_supervisor_authority("to compare and delete", authority())
+        ),
+        "runtime_metadata.compare_and_put_external_binding_overlay": lambda s: (
+            s.runtime_metadata.compare_and_put_external_binding_overlay(
+                "one to compare", overlay(), overlay(status={"Failed": {"reason": "no"}})
+            )
         ),
         "runtime_metadata.delete_supervisor_authority": lambda s: s.runtime_metadata.delete_supervisor_authority(
             "to delete"

@@ -27,6 +27,8 @@ LOST = {
     "exists, absent",
     "delete_spec",
     "delete_spec, absent",
+    "insert record, again",
+    "put record, lost",
     "put supervisor",
     "compare supervisor",
     "put overlay",

@@ -21,7 +21,15 @@ from redis_mob.errors import (
     VersionConflictError,
 )
 from redis_mob.fleet.outcome import NewAsk
-from redis_mob.models import MobDefinition, MobEvent, MobRun, MobRunStatus, StoredRealmProfile
+from redis_mob.models import (
+    MobCompleted,
+    MobDefinition,
+    MobEvent,
+    MobRun,
+    MobRunStatus,
+    NewMobEvent,
+    StoredRealmProfile,
+)
 from redis_mob.models.ask import Answer, PendingAsk
 from redis_mob.models.base import SortedDict
 from redis_mob.models.budget import Account, Amounts, BudgetScope, Reservation, Settlement, Window
@@ -530,6 +538,17 @@ def _writes_of_documents() -> dict[str, Question]:
         "bring profile": lambda s: s.transfers.insert_profile(stored_profile("brought")),
         "put record": lambda s: s.records.compare_and_put("c", "m", {"of": "m"}, 10),
         "delete record": lambda s: s.records.compare_and_delete("c", "n", {"of": "n"}),
+        "put_spec and its event": lambda s: s.specs.put_spec_and_append_event(
+            "n", definition(), NewMobEvent(mob_id="n", kind=MobCompleted(), timestamp=NOON)
+        ),
+        "delete supervisor, compared": lambda s: s.runtime_metadata.compare_and_delete_supervisor_authority(
+            "n", authority()
+        ),
+        "put overlay, compared": lambda s: s.runtime_metadata.compare_and_put_external_binding_overlay(
+            "m",
+            overlay(bootstrap_token="token"),  # noqa: S106
+            overlay(bootstrap_token="other"),  # noqa: S106
+        ),
         "put supervisor, new": lambda s: s.runtime_metadata.put_supervisor_authority_if_absent("new", authority()),
         "delete supervisor": lambda s: s.runtime_metadata.delete_supervisor_authority("m"),
         "put overlay, new": lambda s: s.runtime_metadata.put_external_binding_overlay_if_absent("new", overlay()),

@@ -30,7 +30,7 @@ from redis_mob.contracts import (
     WebhookStore,
 )
 from redis_mob.kernel.seeds import root_frame_id
-from redis_mob.models import MobRunStatus, Put
+from redis_mob.models import MobCreated, MobRunStatus, NewMobEvent, Put
 from redis_mob.models.ask import Answer, Ask, PendingAsk
 from redis_mob.models.base import SortedDict
 from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExceeded, Reservation, Settlement, Window
@@ -297,6 +297,10 @@ RIGHT: Mapping[str, Any] = {
     "put_external_binding_overlay_if_absent.record": overlay("other", **TOKEN),
     "upsert_external_binding_overlay.record": overlay(**TOKEN),
     "compare_and_put_supervisor_authority.expected": authority(),
+    "compare_and_delete_supervisor_authority.expected": authority(),
+    "compare_and_put_external_binding_overlay.expected": overlay(**TOKEN),
+    "compare_and_put_external_binding_overlay.record": overlay(**TOKEN, status={"Failed": {"reason": "no route"}}),
+    "put_spec_and_append_event.event": NewMobEvent(mob_id="mob", kind=MobCreated(definition=FULL_DEFINITION)),
     "agent_identity": "agent",
     "generation": 0,
     "adopt_unsealed": False,

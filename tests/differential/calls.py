@@ -213,6 +213,9 @@ RUNTIME_METADATA = {
             "a", authority(epoch=one), authority(epoch=two)
         ),
     ),
+    "compare_and_delete_supervisor_authority": Operation(
+        [FEW], lambda s, one: s.runtime_metadata.compare_and_delete_supervisor_authority("a", authority(epoch=one))
+    ),
     "delete_supervisor_authority": Operation([], lambda s: s.runtime_metadata.delete_supervisor_authority("a")),
     "list_external_binding_overlays": Operation([], lambda s: s.runtime_metadata.list_external_binding_overlays("a")),
     "put_external_binding_overlay_if_absent": Operation(
@@ -225,6 +228,14 @@ RUNTIME_METADATA = {
         [FEW, NUMBERS],
         lambda s, one, number: s.runtime_metadata.upsert_external_binding_overlay(
             "a", overlay(generation=one, bootstrap_token=str(number))
+        ),
+    ),
+    "compare_and_put_external_binding_overlay": Operation(
+        [FEW, FEW, FEW],
+        lambda s, one, old, new: s.runtime_metadata.compare_and_put_external_binding_overlay(
+            "a",
+            overlay(generation=one, bootstrap_token=str(old)),
+            overlay(generation=one, bootstrap_token=str(new)),
         ),
     ),
     "delete_external_binding_overlays": Operation(

@@ -85,6 +85,20 @@ class RuntimeMetadata(Twins):
             lambda storage: storage.runtime_metadata.compare_and_put_supervisor_authority(mob_id, expected, record)
         )
 
+    @rule(mob_id=MOB_IDS, expected=authorities)
+    def compare_and_delete_supervisor_authority(self, mob_id: str, expected: SupervisorAuthorityRecord) -> None:
+        self.both(lambda storage: storage.runtime_metadata.compare_and_delete_supervisor_authority(mob_id, expected))
+
+    @rule(mob_id=MOB_IDS, expected=overlays, record=OVERLAYS, same=st.booleans())
+    def compare_and_put_external_binding_overlay(
+        self, mob_id: str, expected: ExternalBindingOverlayRecord, record: ExternalBindingOverlayRecord, same: bool
+    ) -> None:
+        names = {"agent_identity": expected.agent_identity, "generation": expected.generation}
+        other = record.model_copy(update=names) if same else record
+        self.both(
+            lambda storage: storage.runtime_metadata.compare_and_put_external_binding_overlay(mob_id, expected, other)
+        )
+
     @rule(mob_id=MOB_IDS)
     def delete_supervisor_authority(self, mob_id: str) -> None:
         self.both(lambda storage: storage.runtime_metadata.delete_supervisor_authority(mob_id))

@@ -9,9 +9,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, invariant, multiple, rule
 
-from redis_mob.models import MobDefinition
+from redis_mob.models import MobCompleted, MobDefinition, NewMobEvent
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.documents import definition
+from redis_mob.testing.samples.states import NOON
 from tests.differential.driver import NO_RESULT, Twins, check_twins
 from tests.differential.strategies import NAMES, either
 
@@ -46,6 +47,15 @@ class Specs(Twins):
         answer = self.both(lambda storage: storage.specs.put_spec(mob_id, DEFINITIONS[what], revision))
         return answer if isinstance(answer, int) else NO_RESULT
 
+    @rule(target=revisions, mob_id=NAMES, of=NAMES, revision=st.none() | revisions)
+    def put_spec_and_append_event(self, mob_id: str, of: str, revision: int | None) -> Any:
+        told = NewMobEvent(mob_id=of, kind=MobCompleted(), timestamp=NOON)
+        answer: Any = self.both(
+            lambda storage: storage.specs.put_spec_and_append_event(mob_id, DEFINITIONS["bare"], told, revision)
+        )
+        number: Any = answer[0] if isinstance(answer, tuple) else NO_RESULT
+        return number
+
     @rule(mob_id=NAMES, revision=st.none() | revisions)
     def delete_spec(self, mob_id: str, revision: int | None) -> None:
         self.both(lambda storage: storage.specs.delete_spec(mob_id, revision))
@@ -61,7 +71,7 @@ class Specs(Twins):
 
 async def content(storage: MobStorage) -> Any:
     mob_ids = await storage.specs.list_specs()
-    return mob_ids, await asyncio.gather(*map(storage.specs.get_spec, mob_ids))
+    return mob_ids, await storage.events.replay_all(), await asyncio.gather(*map(storage.specs.get_spec, mob_ids))
 
 
 def test_specs(server_url: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from redis_mob import contracts
-from redis_mob.models import MobRunStatus
+from redis_mob.models import MobCompleted, MobRunStatus, NewMobEvent
 from redis_mob.models.flow_schedule import ScheduleRecord
 from redis_mob.models.retention import RetentionPolicy
 from redis_mob.models.run_copy import RunCopy
@@ -259,6 +259,12 @@ WEBHOOKS = {
 """Operations of webhooks; each turn is over at once, since the clocks of the two differ."""
 
 
+async def _told(storage: MobStorage) -> int:
+    told = NewMobEvent(mob_id="told", kind=MobCompleted(), timestamp=NOON)
+    revision, _ = await storage.specs.put_spec_and_append_event("told", definition("told"), told)
+    return revision
+
+
 async def _has_turn(storage: MobStorage, name: str) -> bool:
     return await storage.webhooks.take_turn(name, "worker", timedelta()) is not None
 
@@ -286,16 +292,17 @@ async def _brought_profile(storage: MobStorage, name: str, revision: int) -> boo
     return await storage.transfers.insert_profile(stored_profile(name, revision + 1))
 
 
+FURTHER_LOG = {
+    "prune_events": Operation([], _pruned),
+    "put_spec_and_append_event": Operation([], _told),
+    "append_events": Operation([], _brought_event),
+}
+"""What changes the log, and is no method of its store alone."""
+
 TRACKS: Mapping[str, Track] = {
     "runs of a": runs_of("a"),
     "runs of b": runs_of("b"),
-    "log": objects(
-        {
-            **calls.LOG,
-            "prune_events": Operation([], _pruned),
-            "append_events": Operation([], _brought_event),
-        }
-    ),
+    "log": objects({**calls.LOG, **FURTHER_LOG}),
     "retention": objects(RETENTION),
     "specs": objects({**calls.SPECS, "insert_spec": Operation([NAMES, range(6)], _brought_spec)}),
     "runtime metadata": objects({**calls.RUNTIME_METADATA, **FURTHER_METADATA}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redis_mob.contracts import MobRuntimeMetadataStore
-from redis_mob.errors import InternalError
+from redis_mob.errors import InternalError, ValidationError
 from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRecord
 from redis_mob.security.identity import check_peer_ids
 from tests.sqlite_backend.database import Database, Sql
@@ -51,6 +51,15 @@ class SqliteRuntimeMetadataStore(MobRuntimeMetadataStore):
 
         return await self._database.write(compare_and_put)
 
+    async def compare_and_delete_supervisor_authority(self, mob_id: str, expected: SupervisorAuthorityRecord) -> bool:
+        def compare_and_delete(sql: Sql) -> bool:
+            if _find(sql, mob_id) != expected:
+                return False
+            sql.execute("DELETE FROM supervisors WHERE mob_id = ?", (mob_id,))
+            return True
+
+        return await self._database.write(compare_and_delete)
+
     async def delete_supervisor_authority(self, mob_id: str) -> None:
         query = "DELETE FROM supervisors WHERE mob_id = ?"
         await self._database.write(lambda sql: sql.execute(query, (mob_id,)))
@@ -75,6 +84,25 @@ class SqliteRuntimeMetadataStore(MobRuntimeMetadataStore):
         row = _overlay_row(mob_id, record)
         query = "INSERT OR REPLACE INTO overlays VALUES (?, ?, ?, ?)"
         await self._database.write(lambda sql: sql.execute(query, row))
+
+    async def compare_and_put_external_binding_overlay(
+        self, mob_id: str, expected: ExternalBindingOverlayRecord, record: ExternalBindingOverlayRecord
+    ) -> bool:
+        if (expected.agent_identity, expected.generation) != (record.agent_identity, record.generation):
+            raise ValidationError("the two overlays are not of one agent and generation")
+        row = _overlay_row(mob_id, record)
+        what = _what(mob_id, record.agent_identity, record.generation)
+        wanted, new = (decode(what, ExternalBindingOverlayRecord, encode(what, one)) for one in (expected, record))
+
+        def compare_and_put(sql: Sql) -> bool:
+            query = "SELECT document FROM overlays WHERE mob_id = ? AND agent_identity = ? AND generation = ?"
+            stored = sql.execute(query, row[:3]).fetchone()
+            found = stored and decode(what, ExternalBindingOverlayRecord, stored[0])
+            if found == wanted:
+                sql.execute("INSERT OR REPLACE INTO overlays VALUES (?, ?, ?, ?)", row)
+            return found in (wanted, new)
+
+        return await self._database.write(compare_and_put)
 
     async def delete_external_binding_overlay(self, mob_id: str, agent_identity: str, generation: int) -> None:
         key = (mob_id, agent_identity, sorting_bytes(generation))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from redis_mob.contracts import MobSpecStore
-from redis_mob.errors import SpecRevisionConflictError
-from redis_mob.models import MobDefinition
+from redis_mob.errors import SpecRevisionConflictError, ValidationError
+from redis_mob.models import MobDefinition, MobEvent, NewMobEvent
+from tests.sqlite_backend import event_log
 from tests.sqlite_backend.database import Database, Sql
 from tests.sqlite_backend.documents import decode, encode
 
@@ -22,13 +25,18 @@ class SqliteSpecStore(MobSpecStore):
     async def put_spec(self, mob_id: str, definition: MobDefinition, revision: int | None = None) -> int:
         document = encode(_what(mob_id), definition)
 
-        def put(sql: Sql) -> int:
-            last, present = _find(sql, mob_id)
-            current = last if present else 0
-            if revision not in (None, current):
-                raise SpecRevisionConflictError(mob_id, revision, current)
-            sql.execute("INSERT OR REPLACE INTO specs VALUES (?, ?, ?)", (mob_id, last + 1, document))
-            return last + 1
+        return await self._database.write(lambda sql: _put(sql, mob_id, document, revision))
+
+    async def put_spec_and_append_event(
+        self, mob_id: str, definition: MobDefinition, event: NewMobEvent, revision: int | None = None
+    ) -> tuple[int, MobEvent]:
+        document = encode(_what(mob_id), definition)
+        if event.mob_id != mob_id:
+            raise ValidationError(f"the event is not of mob {mob_id!r}")
+
+        def put(sql: Sql) -> tuple[int, MobEvent]:
+            number = _put(sql, mob_id, document, revision)
+            return number, event_log.append(sql, [event], datetime.now(UTC))[0]
 
         return await self._database.write(put)
 
@@ -49,6 +57,15 @@ class SqliteSpecStore(MobSpecStore):
             return True
 
         return await self._database.write(delete)
+
+
+def _put(sql: Sql, mob_id: str, document: bytes, revision: int | None) -> int:
+    last, present = _find(sql, mob_id)
+    current = last if present else 0
+    if revision not in (None, current):
+        raise SpecRevisionConflictError(mob_id, revision, current)
+    sql.execute("INSERT OR REPLACE INTO specs VALUES (?, ?, ?)", (mob_id, last + 1, document))
+    return last + 1
 
 
 def _what(mob_id: str) -> str:

@@ -13,7 +13,7 @@ from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.scripts import library
 from redis_mob.contracts import MobRuntimeMetadataStore, WatchableConfigStore
-from redis_mob.models import ExternalBindingOverlayRecord, MobRunStatus
+from redis_mob.models import ExternalBindingOverlayRecord, MobCompleted, MobRunStatus, NewMobEvent
 from redis_mob.models.config import Delete, Put
 from redis_mob.payloads.settings import PayloadSettings
 from redis_mob.security.identity import generate_authority
@@ -121,6 +121,8 @@ async def _use_runtime_metadata(metadata: MobRuntimeMetadataStore) -> None:
     assert await metadata.put_supervisor_authority_if_absent("other", authority)
     assert await metadata.compare_and_put_supervisor_authority("mob", authority, authority)
     await metadata.delete_supervisor_authority("other")
+    await metadata.put_supervisor_authority("third", authority)
+    assert await metadata.compare_and_delete_supervisor_authority("third", authority)
     overlay = ExternalBindingOverlayRecord(
         agent_identity="agent",
         generation=1,
@@ -133,6 +135,10 @@ async def _use_runtime_metadata(metadata: MobRuntimeMetadataStore) -> None:
         await metadata.upsert_external_binding_overlay(mob, overlay)
     await metadata.delete_external_binding_overlay("other", "agent", 1)
     await metadata.delete_external_binding_overlays("third")
+    assert await metadata.compare_and_put_external_binding_overlay("mob", overlay, overlay)
+    other = overlay.model_copy(update={"bootstrap_token": "other"})
+    assert await metadata.compare_and_put_external_binding_overlay("mob", overlay, other)
+    assert await metadata.compare_and_put_external_binding_overlay("mob", other, overlay)
     assert await metadata.list_external_binding_overlays("mob") == [overlay]
     assert await metadata.load_supervisor_authority("mob") == authority
 
@@ -171,7 +177,9 @@ async def _use_specs(storage: MobStorage) -> None:
     specs = storage.specs
     assert await specs.put_spec("m", definition(), 0) == await specs.put_spec("n", definition()) == 1
     assert await specs.get_spec("m") == (definition(), 1)
-    assert await specs.delete_spec("m", 1)
+    told = NewMobEvent(mob_id="m", kind=MobCompleted())
+    assert (await specs.put_spec_and_append_event("m", definition(), told, 1))[0] == 2
+    assert await specs.delete_spec("m", 2)
     assert await specs.list_specs() == ["n"]
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from redis_mob.contracts import MobRuntimeMetadataStore
-from redis_mob.errors import InternalError, SerializationError
+from redis_mob.errors import InternalError, SerializationError, ValidationError
 from redis_mob.models import SupervisorAuthorityRecord
 from redis_mob.testing.backend import Backend, StoredOverlay, StoredSupervisor
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
@@ -103,6 +103,18 @@ class TestSupervisorSuccession(Guarantee):
         assert await metadata.load_supervisor_authority("m") == PENDING
         assert await put("m", PENDING, PENDING) is True
 
+    async def test_a_compared_delete_removes_what_is_as_expected(self, metadata: MobRuntimeMetadataStore) -> None:
+        delete = metadata.compare_and_delete_supervisor_authority
+        assert await delete("m", authority()) is False
+        await metadata.put_supervisor_authority("m", PENDING)
+        await metadata.put_supervisor_authority("other", PENDING)
+        for wrong in (authority(), authority(2), authority(pending=rotation(2, "peer-b", "peer-a"))):
+            assert await delete("m", wrong) is False
+        assert await metadata.load_supervisor_authority("m") == PENDING
+        assert [await delete("m", PENDING) for _ in range(2)] == [True, False]
+        assert await metadata.load_supervisor_authority("m") is None
+        assert await metadata.load_supervisor_authority("other") == PENDING
+
     async def test_case_098_records_are_compared_by_value(self, metadata: MobRuntimeMetadataStore) -> None:
         """The expected record was read from JSON in another order, with unknown fields (contract: metadata-2)."""
         await metadata.put_supervisor_authority("m", PENDING)
@@ -159,6 +171,25 @@ class TestSupervisorSuccession(Guarantee):
 
 class TestOverlays(Guarantee):
     """The external bindings of a mob are kept by agent and generation, and are listed in that order, at one moment."""
+
+    async def test_a_compared_put_replaces_the_overlay_that_is_expected(
+        self, metadata: MobRuntimeMetadataStore
+    ) -> None:
+        put = metadata.compare_and_put_external_binding_overlay
+        first, failed = overlay("a", bootstrap_token=TOKEN), overlay("a", status={"Failed": {"reason": "no route"}})
+        assert await put("m", first, failed) is False
+        assert await metadata.list_external_binding_overlays("m") == []
+        await metadata.upsert_external_binding_overlay("m", first)
+        await metadata.upsert_external_binding_overlay("m", overlay("b"))
+        for wrong in (overlay("a"), overlay("a", bootstrap_token="another")):  # noqa: S106
+            assert await put("m", wrong, overlay("a", bootstrap_token="third")) is False  # noqa: S106
+        assert await metadata.list_external_binding_overlays("m") == [first, overlay("b")]
+        assert [await put("m", first, failed) for _ in range(2)] == [True, True], "the second finds its own record"
+        assert await put("m", first, first) is False
+        assert await metadata.list_external_binding_overlays("m") == [failed, overlay("b")]
+        for other in (overlay("a", 1), overlay("b")):
+            with pytest.raises(ValidationError):
+                await put("m", failed, other)
 
     async def test_case_100_overlay_if_absent_upsert_list_delete(self, metadata: MobRuntimeMetadataStore) -> None:
         first, failed = overlay("a"), overlay("a", status={"Failed": {"reason": "no route"}})

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from redis_mob.contracts import MobSpecStore
-from redis_mob.errors import InternalError, SerializationError, SpecRevisionConflictError
-from redis_mob.models import MobDefinition
+from redis_mob.contracts import MobEventStore, MobSpecStore
+from redis_mob.errors import InternalError, SerializationError, SpecRevisionConflictError, ValidationError
+from redis_mob.models import MobCreated, MobDefinition, NewMobEvent
 from redis_mob.models.flow_spec import RepeatUntilSpec
 from redis_mob.testing.backend import Backend, StoredSpec
 from redis_mob.testing.comparing import exact
@@ -52,6 +52,22 @@ class TestSpecs(Guarantee):
     async def test_an_unconditional_put_overwrites(self, specs: MobSpecStore) -> None:
         assert [await specs.put_spec("m", definition(name)) for name in ("a", "b", "c")] == [1, 2, 3]
         assert await specs.get_spec("m") == (definition("c"), 3)
+
+    async def test_a_definition_and_its_event_are_stored_together(
+        self, specs: MobSpecStore, events: MobEventStore
+    ) -> None:
+        told = NewMobEvent(mob_id="m", kind=MobCreated(definition=definition("new")))
+        revision, event = await specs.put_spec_and_append_event("m", definition("new"), told, 0)
+        assert (revision, event.kind) == (1, told.kind)
+        assert await events.replay_all() == [event]
+        with pytest.raises(SpecRevisionConflictError):
+            await specs.put_spec_and_append_event("m", definition("newer"), told, 0)
+        with pytest.raises(ValidationError, match="other"):
+            await specs.put_spec_and_append_event("other", definition(), told)
+        assert (await events.replay_all(), await specs.list_specs()) == ([event], ["m"])
+        assert await specs.get_spec("m") == (definition("new"), 1)
+        revision, event = await specs.put_spec_and_append_event("m", definition("newer"), told)
+        assert (revision, event.cursor, await specs.get_spec("m")) == (2, 2, (definition("newer"), 2))
 
     async def test_specs_are_listed_in_the_order_of_their_bytes(self, specs: MobSpecStore) -> None:
         names = ["", "B", "a", "a b", "a\0b", "aa", "é", "\uffee", "😀", "x" * 1000]
