@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from redis_mob.codec.arguments import instance, text
 from redis_mob.codec.packing import Argument, pack
-from redis_mob.codec.snapshots import Snapshot, encode, groups_changed
+from redis_mob.codec.snapshots import Snapshot, beside, encode, groups_changed
 from redis_mob.errors import shown
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
 
@@ -83,14 +83,16 @@ def _encoded_flow(name: str, state: FlowRunState) -> Snapshot:
 def _encoded_frame(name: str, frame: FrameSnapshot) -> Snapshot:
     state = vars(instance(name, frame, FrameSnapshot)).get("kernel_state")
     # the name is put together only where there is something to say
-    return encode(state if isinstance(state, FlowFrameState) else instance(_state_of(name), state, FlowFrameState))
+    encoded = encode(state if isinstance(state, FlowFrameState) else instance(_state_of(name), state, FlowFrameState))
+    return beside(encoded, frame) if frame.__pydantic_extra__ else encoded
 
 
 def _encoded_loop(name: str, loop: LoopSnapshot) -> Snapshot:
     state = vars(instance(name, loop, LoopSnapshot)).get("kernel_state")
-    return encode(
+    encoded = encode(
         state if isinstance(state, LoopIterationState) else instance(_state_of(name), state, LoopIterationState)
     )
+    return beside(encoded, loop) if loop.__pydantic_extra__ else encoded
 
 
 def _state_of(name: str) -> str:

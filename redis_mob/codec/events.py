@@ -57,11 +57,11 @@ _REF = "bridge_member_ref"
 _PRE_0_6 = "schema_version is missing; history of a mob from before meerkat 0.6 (pre-0.6) is not supported"
 
 
-_SPEAKING = (FlowStarted, FlowCompleted, FlowFailed, StepTargetFailed, StepFailed, StepSkipped)
+_SPEAKING = (FlowStarted, FlowCompleted, FlowFailed, StepTargetFailed, StepFailed, StepSkipped, UnknownEvent)
 """The kinds that have what users or handlers say: parameters, outputs, reasons."""
 
-_SCRIPTS_LOOK_AT = re.compile(rb'{"type":"(?:[^"\\]|\\.)*"(?:,"run_id":"[^"]*")?')
-"""What scripts look at in a kind: its type, and the run, where that comes next."""
+_SCRIPTS_LOOK_AT = re.compile(rb'{"type":"(?:[^"\\]|\\.)*"(?:,"run_id":"[^"]*"|[,}])')
+"""What scripts look at in a kind: its type, and the run, where that comes next, or what ends the type."""
 
 _AROUND = b"\x1e"
 """What stands between a kind and what is around it, where there is any: no JSON text has it."""
@@ -135,9 +135,9 @@ def _encoded(event: NewMobEvent, *, is_vouched: bool) -> EncodedEvent:
 
 def _is_speaking(kind: MobEventKind) -> bool:
     """Whether a kind has what users or handlers say, as what is not known may be."""
-    if isinstance(kind, StepTargetCompleted):
-        return kind.output is not None or bool(kind.model_extra)
-    return isinstance(kind, (*_SPEAKING, UnknownEvent)) or bool(kind.model_extra)
+    if isinstance(kind, _SPEAKING) or kind.__pydantic_extra__:
+        return True
+    return isinstance(kind, StepTargetCompleted) and kind.output is not None
 
 
 def _payload(kind: bytes) -> bytes:
@@ -146,10 +146,15 @@ def _payload(kind: bytes) -> bytes:
     return payload(kind, clear=0 if head is None else head.end(), stays=True)
 
 
+def unknown_of(event: NewMobEvent) -> dict[str, Any]:
+    """The fields of an event that are not known. A cursor is none: the log gives another one."""
+    extra = event.__pydantic_extra__
+    return {name: value for name, value in extra.items() if name != "cursor"} if extra else {}
+
+
 def _around_json(event: NewMobEvent) -> bytes:
     """What is around a kind, behind what parts them; empty if that is nothing, as it is for all that we make."""
-    unknown = event.model_extra or {}
-    envelope = event.envelope
+    unknown, envelope = unknown_of(event), event.envelope
     if not unknown and envelope is None:
         return b""
     around = {} if envelope is None else {"envelope": envelope.model_dump(mode="json", warnings="error")}
@@ -168,7 +173,7 @@ def kind_of(event: NewMobEvent) -> MobEventKind:
     kind: Any = vars(instance("event", event, NewMobEvent)).get("kind")
     if not isinstance(kind, KIND_CLASSES):
         raise InternalError(f"{_event_named(event)} cannot be stored: its kind is a {type(kind).__name__}")
-    return kind
+    return cast("MobEventKind", kind)
 
 
 def check_of_mob(mob_id: str, event: NewMobEvent) -> None:
@@ -240,9 +245,9 @@ def decode_event(cursor: int, fields: Mapping[bytes, bytes]) -> MobEvent:
             raise SerializationError(f"event {cursor}: {field}: {reason}") from error
     kind, around = values.pop("kind")
     if around is None:
-        return MobEvent(cursor=cursor, kind=kind, **values)
-    more = {**vars(around), **(around.model_extra or {})}
-    return MobEvent.model_validate({"cursor": cursor, "kind": kind, **values, **more})
+        return MobEvent.unchecked(cursor=cursor, kind=kind, **values)  # all of it was checked when it was read
+    known = {"cursor": cursor, "kind": kind, "envelope": around.envelope, **values}
+    return MobEvent.model_validate({**(around.model_extra or {}), **known})
 
 
 def encode_stored_event(event: MobEvent) -> str:
@@ -309,6 +314,9 @@ def _unsupported(version: object) -> str:
 
 def _kind_json(kind: MobEventKind) -> str:
     """The JSON of a kind in the order of its fields, with the reference that the public form leaves out at the end."""
+    if isinstance(kind, UnknownEvent) and (run_id := kind.run_id) is not None:
+        # scripts find the run behind the type
+        return json_text({"type": kind.type, "run_id": run_id, **kind.content})
     public = kind.model_dump_json(warnings="error")
     if isinstance(kind, MemberSpawned) and kind.bridge_member_ref is not None:
         return f'{public[:-1]},"{_REF}":{kind.bridge_member_ref.model_dump_json(warnings="error")}}}'

@@ -12,6 +12,19 @@ from redis_mob.codec.packing import pack
 
 DIGEST_SIZE = 16
 
+BLOCK = 32
+"""Steps (or nodes) whose changing columns share one group."""
+
+PLAN = b"plan"
+SCHEDULER = b"scheduler"
+UNKNOWN = b"unknown"
+"""The group of the fields of a state that its class does not have; most states have none, and no such group."""
+BESIDE = b"beside"
+"""The group of the fields that stand beside the state in a frame or loop, and that its class does not have."""
+NO_BLOCKS = frozenset((PLAN, SCHEDULER, UNKNOWN, BESIDE))
+MEMORY = "_snapshot"
+"""Where a state remembers its snapshot."""
+
 
 class Group(NamedTuple):
     """One field group: its bytes and their digest."""
@@ -76,6 +89,8 @@ class Snapshot:
     digests: Digests
     are_blocks: bool = True
     """Whether all rows have the keys of the state, and lie in blocks of the usual length."""
+    unknown: Group | None = None
+    """The group of the fields that no class of ours has; None if there are none."""
     base: dict[bytes, Group] | None = field(default=None, compare=False)
     """The groups of the state that this one was made of by `model_copy`, if both have groups of the same names."""
     others: dict[bytes, Group] = field(default_factory=dict[bytes, Group], compare=False)

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import pydantic_core
+from msgpack import ExtraData
 
 from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.delimited import decode_number, delimited, encode_number, undelimited
@@ -16,6 +17,7 @@ from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.packing import Argument, pack, unpack
 from redis_mob.codec.payloads import Payload, payload
 from redis_mob.codec.texts import packed, packed_after, unpacked
+from redis_mob.codec.unknown_fields import fields_behind, stored_fields, with_unknown_fields
 from redis_mob.errors import InternalError, ValidationError, shown
 from redis_mob.models.base import FrozenDict, SortedDict, check_value, json_text
 from redis_mob.models.ledger import (
@@ -93,13 +95,14 @@ def _value_of(text: bytes) -> Any:
 
 
 def step_row(entry: StepLedgerEntry) -> bytes:
-    """A row of the step ledger without its output, which may be replaced later.
+    """A row of the step ledger without its output, which may be replaced later; unknown fields stand behind the others.
 
     Raises ValidationError if it is of another class, InternalError if its fields cannot be stored.
     """
     require_fields(instance("entry", entry, StepLedgerEntry), _STEP_CHECKS)
     status = _STEP_STATUSES.index(entry.status)
-    return pack((entry.step_id, entry.agent_identity, status, microseconds(entry.timestamp)))
+    row = pack((entry.step_id, entry.agent_identity, status, microseconds(entry.timestamp)))
+    return stored_fields(type(entry), unknown, row) if (unknown := entry.__pydantic_extra__) else row
 
 
 def step_output(entry: StepLedgerEntry) -> bytes:
@@ -154,19 +157,23 @@ def decode_step_rows(rows: Sequence[bytes], outputs: Mapping[bytes, bytes]) -> t
         return texts[-distance] if 0 < distance <= len(texts) else None
 
     for number, row in enumerate(rows):
-        step_id, agent, status, at = unpack(row)
+        unknown = None
+        try:
+            values = unpack(row)
+        except ExtraData as more:
+            values, unknown = fields_behind(more)
+        step_id, agent, status, at = values
         output = outputs.get(b"%d" % number)
         texts.append(None if output is None else unpacked(output, before))
         text = texts[-1]
-        entries.append(
-            StepLedgerEntry.unchecked(
-                step_id=step_id,
-                agent_identity=agent,
-                status=StepRunStatus(status) if isinstance(status, str) else _STEP_STATUSES[status],
-                output=None if text is None else _value_of(text),
-                timestamp=moment(at),
-            )
+        entry = StepLedgerEntry.unchecked(
+            step_id=step_id,
+            agent_identity=agent,
+            status=StepRunStatus(status) if isinstance(status, str) else _STEP_STATUSES[status],
+            output=None if text is None else _value_of(text),
+            timestamp=moment(at),
         )
+        entries.append(with_unknown_fields(entry, unknown) if unknown else entry)
     return tuple(entries)
 
 
@@ -205,14 +212,20 @@ def decode_failure_rows(rows: Sequence[bytes]) -> tuple[FailureLedgerEntry, ...]
 
 
 def iteration_row(entry: LoopIterationLedgerEntry) -> bytes:
-    """A row of the loop iteration ledger; it is its own identity. Raises like `step_row`."""
+    """A row of the loop iteration ledger; unknown fields stand behind the others. Raises like `step_row`."""
     require_fields(instance("ledger_entry", entry, LoopIterationLedgerEntry), _ITERATION_CHECKS)
-    return pack((entry.loop_instance_id, entry.iteration, entry.frame_id))
+    row = pack(iteration_identity(entry))
+    return stored_fields(type(entry), unknown, row) if (unknown := entry.__pydantic_extra__) else row
+
+
+def iteration_identity(entry: LoopIterationLedgerEntry) -> tuple[str, int, str]:
+    """What a row of the loop iteration ledger is there once for (contract: runs-14)."""
+    return entry.loop_instance_id, entry.iteration, entry.frame_id
 
 
 def iteration_field(entry: LoopIterationLedgerEntry) -> bytes:
     """The index field of a row of the loop iteration ledger."""
-    return b"i" + iteration_row(entry)
+    return b"i" + pack(iteration_identity(entry))
 
 
 def iteration_arguments(entry: LoopIterationLedgerEntry) -> list[bytes]:
@@ -222,10 +235,18 @@ def iteration_arguments(entry: LoopIterationLedgerEntry) -> list[bytes]:
 
 def decode_iteration_rows(rows: Sequence[bytes]) -> tuple[LoopIterationLedgerEntry, ...]:
     """The loop iteration ledger from its rows."""
-    return tuple(
-        LoopIterationLedgerEntry.unchecked(loop_instance_id=loop, iteration=iteration, frame_id=frame)
-        for loop, iteration, frame in map(unpack, rows)
-    )
+    return tuple(map(_iteration_of, rows))
+
+
+def _iteration_of(row: bytes) -> LoopIterationLedgerEntry:
+    unknown = None
+    try:
+        values = unpack(row)
+    except ExtraData as more:
+        values, unknown = fields_behind(more)
+    loop, iteration, frame = values
+    entry = LoopIterationLedgerEntry.unchecked(loop_instance_id=loop, iteration=iteration, frame_id=frame)
+    return with_unknown_fields(entry, unknown)
 
 
 def checked_place(step_id: str, loop_context: tuple[str, int] | None) -> tuple[str, tuple[str, int] | None]:

@@ -72,7 +72,7 @@ def events_of_copy(copy: RunCopy) -> list[NewMobEvent]:
             raise errors.ValidationError(f"run {copy.run.run_id}: an event cannot be read: {problems(error)}") from None
         if run_of_kind(kind) != copy.run.run_id:
             raise errors.ValidationError(f"run {copy.run.run_id}: the event {kind.type} is about something else")
-        found.append(NewMobEvent(mob_id=one.mob_id, timestamp=one.timestamp, kind=kind))
+        found.append(NewMobEvent.model_validate({**dict(one), "kind": kind}))
     return found
 
 

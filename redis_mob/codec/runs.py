@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from redis_mob.codec import changes, ledgers
 from redis_mob.codec.arguments import instance, storable
@@ -16,10 +16,12 @@ from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs, inputs_reader
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
 from redis_mob.codec.run_heads import COUNT, COUNTED, RunHead, check_count
-from redis_mob.codec.snapshots import Whole, whole
+from redis_mob.codec.snapshot_reading import Whole, whole
+from redis_mob.codec.unknown_fields import decode_fields, stored_fields, unknown_fields, with_unknown_fields
 from redis_mob.errors import InternalError, SerializationError, shown
 from redis_mob.models.base import SortedDict, canonical_run_id, presorted
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
+from redis_mob.models.role_targets import RoleTargets
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_status import MobRunStatus
 
@@ -33,9 +35,17 @@ _HEAD_CHECKS = field_checks(
     "loop_iteration_ledger",
     "root_step_outputs",
     "flow_authority_inputs",
+    "role_targets",
 )
 """The checks of what belongs to the run itself; its parts are checked where they are encoded."""
 
+
+_FURTHER = b"further"
+"""The field of the run hash that holds what runs of schema 6 have not, as a JSON object; most have none of it."""
+
+_OF_LATER_RELEASES = ("flow_definition_digest", "role_targets")
+
+_ROLE_TARGETS: TypeAdapter[SortedDict[tuple[str, ...]]] = TypeAdapter(RoleTargets, config=ConfigDict(defer_build=True))
 
 _CREATED = b"created"
 """The field of the index that every run has, so that a lost run hash is told from a run that never was."""
@@ -65,6 +75,8 @@ def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
         COUNTED,
         b"1",
     ]
+    if further := _further(run):
+        head += (_FURTHER, stored_fields(MobRun, further))
     if run.completed_at is not None:
         head += (b"completed_at", encode_number(ledgers.microseconds(run.completed_at)))
     return [
@@ -79,6 +91,25 @@ def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
         encode_inputs(run.run_id, run.flow_authority_inputs),
         list(chain.from_iterable(_index(run).items())),
     ]
+
+
+def _further(run: MobRun) -> dict[str, Any]:
+    """What a run has that runs of schema 6 have not: fields of later releases, and those that no class of ours has."""
+    known = {name: value for name in _OF_LATER_RELEASES if (value := getattr(run, name)) is not None}
+    if "role_targets" in known:
+        known["role_targets"] = _ROLE_TARGETS.validate_python(known["role_targets"])
+    return {**known, **(unknown_fields(run) or {})}
+
+
+def _read_further(fields: dict[str, Any], stored: bytes | None) -> dict[str, Any] | None:
+    """Adds the fields of later releases to those of a run; gives those that no class of ours has."""
+    if stored is None:
+        return None
+    further = decode_fields(stored)
+    fields["flow_definition_digest"] = further.pop("flow_definition_digest", None)
+    if (targets := further.pop("role_targets", None)) is not None:
+        fields["role_targets"] = _ROLE_TARGETS.validate_python(targets)
+    return further
 
 
 def _step_outputs(run: MobRun) -> Iterable[tuple[bytes, bytes]]:
@@ -142,8 +173,9 @@ def decode_core(run_id: str, parts: CoreParts) -> MobRun:
     Raises SerializationError naming the run and the part that is damaged.
     """
     _check_core(run_id, parts)
-    fields, late = _core(run_id, parts)
-    return MobRun.unchecked(run_id=run_id, step_ledger=(), **fields, **{name: read() for name, read in late.items()})
+    fields, late, unknown = _core(run_id, parts)
+    run = MobRun.unchecked(run_id=run_id, step_ledger=(), **fields, **{name: read() for name, read in late.items()})
+    return with_unknown_fields(run, unknown)
 
 
 def decode_run(run_id: str, parts: RunParts) -> MobRun:
@@ -159,7 +191,7 @@ def decode_run(run_id: str, parts: RunParts) -> MobRun:
         ("inputs", parts.authority),
     ):
         check_count(run_id, parts.core.head, name, len(part))
-    fields, late = _core(run_id, parts.core)
+    fields, late, unknown = _core(run_id, parts.core)
     with _Named(run_id, "step_ledger"):
         fields["step_ledger"] = ledgers.decode_step_rows(parts.steps, parts.step_outputs)
     with _Named(run_id, "loop_iteration_ledger"):
@@ -167,13 +199,14 @@ def decode_run(run_id: str, parts: RunParts) -> MobRun:
     late["flow_authority_inputs"] = _late(
         run_id, "flow_authority_inputs", lambda: inputs_reader(run_id, parts.authority)
     )
-    return MobRun.with_late_fields(late, run_id=run_id, **fields)
+    return with_unknown_fields(MobRun.with_late_fields(late, run_id=run_id, **fields), unknown)
 
 
-def _core(run_id: str, parts: CoreParts) -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
-    """The fields of the core of a run, and what gives its kernel states."""
+def _core(run_id: str, parts: CoreParts) -> tuple[dict[str, Any], dict[str, Callable[[], Any]], dict[str, Any] | None]:
+    """The fields of the core of a run, what gives its kernel states, and the fields that no class of ours has."""
     with _Named(run_id, "head"):
         fields = _head(parts)
+        unknown = _read_further(fields, parts.head.get(_FURTHER))
     with _Named(run_id, "activation_params"):
         fields["activation_params"] = ledgers.decode_json(parts.head[b"params"])
     with _Named(run_id, "outputs"):
@@ -185,7 +218,7 @@ def _core(run_id: str, parts: CoreParts) -> tuple[dict[str, Any], dict[str, Call
         "frames": _late(run_id, "frames", lambda: _frames(parts)),
         "loops": _late(run_id, "loops", lambda: _loops(parts)),
     }
-    return fields, late
+    return fields, late, unknown
 
 
 def _late(run_id: str, part: str, look: Callable[[], Callable[[], Any]]) -> Callable[[], Any]:
@@ -272,12 +305,12 @@ def _kernel_states(model: type[K], stored: Mapping[bytes, bytes]) -> dict[str, W
 def _frames(parts: CoreParts) -> Callable[[], SortedDict[FrameSnapshot]]:
     states = _kernel_states(FlowFrameState, parts.frames)
     return lambda: presorted(
-        {name: FrameSnapshot.unchecked(kernel_state=state.state()) for name, state in states.items()}
+        {name: state.of(FrameSnapshot.unchecked(kernel_state=state.state())) for name, state in states.items()}
     )
 
 
 def _loops(parts: CoreParts) -> Callable[[], SortedDict[LoopSnapshot]]:
     states = _kernel_states(LoopIterationState, parts.loops)
     return lambda: presorted(
-        {name: LoopSnapshot.unchecked(kernel_state=state.state()) for name, state in states.items()}
+        {name: state.of(LoopSnapshot.unchecked(kernel_state=state.state())) for name, state in states.items()}
     )

@@ -20,6 +20,7 @@ from redis_mob.models.authority import (
     AuthorizeFlowFrameReducerCommand,
     AuthorizeFlowRunReducerCommand,
     AuthorizeLoopIterationReducerCommand,
+    FlowAuthorityInput,
     RecordLoopBodyFrameCompleted,
     RecordLoopUntilConditionFailed,
     RecordLoopUntilConditionMet,
@@ -133,16 +134,18 @@ _BY_KIND = {form.kind: form for form in _FORMS}
 _BY_LETTER = {form.letter: form for form in _FORMS}
 
 
-def short(run_id: str, inputs: Sequence[object]) -> bytes | None:
+def short(run_id: str, inputs: Sequence[FlowAuthorityInput]) -> bytes | None:
     """The element that holds these inputs; None if this form has no words for one of them, or if it is not sound."""
     parts: list[Any] = []
     for value in inputs:
-        if (form := _BY_KIND.get(type(value))) is None:  # pyright: ignore[reportArgumentType]
+        if (form := _BY_KIND.get(type(value))) is None:
             return None
         fields = vars(value)
-        payload = fields.get("payload")
+        payload: Any = fields.get("payload")
         if type(payload) is not form.payload or len(fields) != len(("input", "payload")):
             return None
+        if value.__pydantic_extra__ or payload.__pydantic_extra__:
+            return None  # fields that no class has are kept in the long form
         own = vars(payload)
         if fields.get("input") != form.name or len(own) != form.count:
             return None

@@ -14,33 +14,33 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import blake2b
-from itertools import chain, compress
+from dataclasses import replace
+from itertools import compress
 from operator import eq, is_not
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from redis_mob.codec.field_checks import KEYS, field_checks, item_checks, require
-from redis_mob.codec.field_groups import DIGEST_SIZE, Digests, Group, Row, Snapshot, group_of
+from redis_mob.codec.field_groups import (
+    BESIDE,
+    BLOCK,
+    MEMORY,
+    PLAN,
+    SCHEDULER,
+    UNKNOWN,
+    Digests,
+    Group,
+    Row,
+    Snapshot,
+    group_of,
+)
 from redis_mob.codec.layouts import LAYOUTS, VALUES, Column, Layout
-from redis_mob.codec.packing import UNPACK_ERRORS, unpack
-from redis_mob.errors import InternalError, SerializationError
-from redis_mob.models.base import Model, SortedDict, presorted
+from redis_mob.codec.unknown_fields import group_of_fields, unknown_fields
+from redis_mob.errors import InternalError
+from redis_mob.models.base import Model
 from redis_mob.models.flow import FlowFrameState, FlowRunState, LoopIterationState
 
-BLOCK = 32
-"""Steps (or nodes) whose changing columns share one group."""
-
-_PLAN = b"plan"
-_SCHEDULER = b"scheduler"
-_MEMORY = "_snapshot"
-
-S = TypeVar("S", bound=Model)
-
-
 _NOTHING = object()
-_UNKNOWN = {
+_NEVER_ENCODED = {
     model: Snapshot({}, b"", (_NOTHING,) * len(layout.names), (), Digests(b"", {})) for model, layout in LAYOUTS.items()
 }
 """The memory of a state that was never encoded: nothing is identical to it."""
@@ -58,13 +58,15 @@ def encode(state: FlowRunState | FlowFrameState | LoopIterationState) -> Snapsho
     """
     fields = vars(state)
     layout = LAYOUTS.get(type(state)) or _layout_of(state)
-    before: Snapshot = fields.get(_MEMORY) or _UNKNOWN[layout.model]
+    before: Snapshot = fields.get(MEMORY) or _NEVER_ENCODED[layout.model]
     try:
         values = layout.values(fields)
     except KeyError as error:
         raise InternalError(f"{layout.model.__name__} cannot be stored: it has no {error.args[0]}") from None
     changed = list(compress(layout.names, map(is_not, before.values, values)))
-    if not changed:
+    # made anew each time where there are some: what lies in them may be changed
+    unknown = group_of_fields(layout.model, extra) if (extra := state.__pydantic_extra__) else None
+    if not changed and unknown == before.unknown:
         return before
 
     _check_changes(layout, changed, fields)
@@ -73,41 +75,63 @@ def encode(state: FlowRunState | FlowFrameState | LoopIterationState) -> Snapsho
     others: dict[bytes, Group] = {}
     rows = before.rows
     # Mostly a few values of a column have changed, or the scheduler has: the groups keep their names then.
-    if layout.in_plan.isdisjoint(changed):
+    if layout.in_plan.isdisjoint(changed) and (unknown is None) is (before.unknown is None):
         made = _change_blocks(layout, in_blocks, fields, ids, before, others) if in_blocks else rows
     else:
         made = None
     if made is None:
-        snapshot = _whole_snapshot(layout, fields, ids, values)
+        snapshot = _whole_snapshot(layout, fields, ids, values, unknown)
     else:
         if len(in_blocks) < len(changed):
-            others[_SCHEDULER] = _scheduler(layout, fields)
+            others[SCHEDULER] = _scheduler(layout, fields)
+        if unknown is not None:
+            others[UNKNOWN] = unknown
         others = {name: group for name, group in others.items() if before.groups[name].data != group.data}
         digests = before.digests.with_groups(others)
         snapshot = Snapshot(
-            {**before.groups, **others}, digests.digest, values, made, digests, before.are_blocks, before.groups, others
+            {**before.groups, **others},
+            digests.digest,
+            values,
+            made,
+            digests,
+            before.are_blocks,
+            unknown,
+            before.groups,
+            others,
         )
     for name in in_blocks:
         # The next encoding asks what was set since this one, and this map need not keep alive that of the one before.
         fields[name].begin_anew()
-    fields[_MEMORY] = snapshot
+    fields[MEMORY] = snapshot
     return snapshot
 
 
 def _whole_snapshot(
-    layout: Layout[Any], fields: Mapping[str, Any], ids: tuple[str, ...], values: tuple[Any, ...]
+    layout: Layout[Any], fields: Mapping[str, Any], ids: tuple[str, ...], values: tuple[Any, ...], unknown: Group | None
 ) -> Snapshot:
     """The snapshot of a state of which nothing is known."""
     rows = tuple(_row(layout, name, column, fields[name], ids) for name, column in layout.block_columns.items())
     plan = group_of(_plan_value(layout, fields, ids))
-    groups = {_PLAN: plan, **_all_blocks(layout, rows, len(ids)), _SCHEDULER: _scheduler(layout, fields)}
+    groups = {PLAN: plan, **_all_blocks(layout, rows, len(ids)), SCHEDULER: _scheduler(layout, fields)}
+    if unknown is not None:
+        groups[UNKNOWN] = unknown
     digests = Digests.of(groups)
-    return Snapshot(groups, digests.digest, values, rows, digests, _are_blocks(groups, rows, ids))
+    return Snapshot(groups, digests.digest, values, rows, digests, are_blocks(groups, rows, ids), unknown)
 
 
-def _are_blocks(groups: Collection[bytes], rows: Iterable[Row], ids: tuple[str, ...]) -> bool:
-    usual = len((_PLAN, _SCHEDULER)) + -(-len(ids) // BLOCK)
+def are_blocks(groups: Collection[bytes], rows: Iterable[Row], ids: tuple[str, ...]) -> bool:
+    usual = len((PLAN, SCHEDULER)) + -(-len(ids) // BLOCK) + (UNKNOWN in groups)
     return len(groups) == usual and all(row.keys is None for row in rows)
+
+
+def beside(snapshot: Snapshot, holder: Model) -> Snapshot:
+    """The snapshot of a frame or loop, whose state has this one: unknown fields beside the state belong to it."""
+    group = group_of_fields(type(holder), unknown_fields(holder))
+    if group is None:
+        return snapshot
+    groups = {**snapshot.groups, BESIDE: group}
+    digests = Digests.of(groups)
+    return replace(snapshot, groups=groups, digest=digests.digest, digests=digests, base=None, others={})
 
 
 def groups_changed(before: Snapshot, after: Snapshot) -> dict[bytes, Group] | None:
@@ -250,107 +274,3 @@ def _check_rows(layout: Layout[Any], rows: Sequence[Sequence[Any]]) -> None:
     """Raises InternalError for values that are not what their column says; coded columns hold nothing else."""
     for name, number in layout.block_values.items():
         _check_items(layout, name, rows[number])
-
-
-def decode(model: type[S], groups: Mapping[bytes, bytes], digest: bytes) -> S:
-    """The state whose groups these are. Raises SerializationError as `whole` and `Whole.state` do."""
-    return whole(model, groups, digest).state()
-
-
-@dataclass(frozen=True, slots=True)
-class Whole(Generic[S]):
-    """The groups of a state, of which its digest says that they are as they were written."""
-
-    model: type[S]
-    groups: dict[bytes, Group]
-    digests: Digests
-    digest: bytes
-
-    def state(self) -> S:
-        """The state. Raises SerializationError if its groups are not what this layout writes: what a digest vouches
-        for is not validated a second time."""
-        layout = LAYOUTS[self.model]
-        try:
-            fields, rows = _fields(layout, self.groups)
-        except UNPACK_ERRORS as error:
-            raise SerializationError(f"{self.model.__name__}: {error}") from error
-        state = self.model.unchecked(**fields)
-        vars(state)[_MEMORY] = Snapshot(
-            self.groups,
-            self.digest,
-            layout.values(fields),
-            rows,
-            self.digests,
-            _are_blocks(self.groups, rows, fields[layout.ids] if layout.ids else ()),
-        )
-        return state
-
-
-def whole(model: type[S], groups: Mapping[bytes, bytes], digest: bytes) -> Whole[S]:
-    """The groups of a state, once it is clear that they are whole.
-
-    Raises SerializationError if they do not match the digest.
-    """
-    found = {name: Group(data, blake2b(data, digest_size=DIGEST_SIZE).digest()) for name, data in groups.items()}
-    blocks = sorted((name for name in found if name not in (_PLAN, _SCHEDULER)), key=_by_number)
-    ordered = {name: found[name] for name in (_PLAN, *blocks, _SCHEDULER) if name in found}
-    digests = Digests.of(ordered)
-    if digests.digest != digest:
-        raise SerializationError(f"{model.__name__}: the stored groups do not match their digest")
-    return Whole(model, ordered, digests, digest)
-
-
-def _by_number(block: bytes) -> tuple[int, bytes]:
-    return len(block), block
-
-
-def _fields(layout: Layout[Any], groups: Mapping[bytes, Group]) -> tuple[dict[str, Any], tuple[Row, ...]]:
-    blocks = [name for name in groups if name not in (_PLAN, _SCHEDULER)]
-    plan = groups[_PLAN].data
-    fields = (_small_plan if len(plan) <= _SMALL else _plan_fields)(layout.model, plan).copy()
-    fields.update(zip(layout.scheduler, unpack(groups[_SCHEDULER].data), strict=True))
-    for name, kind in layout.enums.items():
-        fields[name] = kind(fields[name])
-    for name in layout.maps:
-        fields[name] = presorted(fields[name].items())
-    ids: tuple[str, ...] = fields[layout.ids] if layout.ids else ()
-    rows = tuple(map(_joined, zip(*(unpack(groups[name].data) for name in blocks), strict=True)))
-    if not blocks:
-        rows = tuple(Row(None, column.write(())) for column in layout.block_columns.values())
-    fields.update(_columns(layout.block_columns, ids, rows))
-    return fields, rows
-
-
-def _plan_fields(model: type[Model], plan: bytes) -> dict[str, Any]:
-    """The fields that never change, its columns included, as a plan has them."""
-    layout = LAYOUTS[model]
-    scalars, rows = unpack(plan)
-    fields: dict[str, Any] = dict(zip(layout.plan, scalars, strict=True))
-    fields.update(_columns(layout.plan_columns, fields[layout.ids] if layout.ids else (), rows))
-    return fields
-
-
-_SMALL = 8192
-"""How long a plan is that is remembered; decoded, it takes some ten times as much."""
-
-_small_plan = lru_cache(maxsize=64)(_plan_fields)
-"""The same. A run is read again and again, and many runs of a flow have one plan; what is in it cannot be changed."""
-
-
-def _columns(
-    columns: Mapping[str, Column], ids: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...] | None, Any]]
-) -> dict[str, SortedDict[Any]]:
-    """The maps whose rows these are."""
-    return {
-        name: presorted(zip(ids if keys is None else keys, column.read(values), strict=True))
-        for (name, column), (keys, values) in zip(columns.items(), rows, strict=True)
-    }
-
-
-def _joined(parts: tuple[tuple[tuple[str, ...] | None, Any], ...]) -> Row:
-    """One row of a column from its slices in every block."""
-    values = [part[1] for part in parts]
-    if len(values) == 1:
-        return Row(parts[0][0], values[0])
-    joined = b"".join(values) if isinstance(values[0], bytes) else tuple(chain.from_iterable(values))
-    return Row(parts[0][0], joined)

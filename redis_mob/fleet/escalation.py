@@ -46,7 +46,7 @@ def escalate(builder: TransitionBuilder, step_id: str, reason: str) -> None:
     members = sorted(view.launch.members.get(spec.role, ()), key=natural_key)
     # As for any step of one member: the least loaded, the first one among equals.
     member = min(members, key=builder.index.open_of) if members else None
-    timeout = _timeout_ms(spec)
+    timeout = timeout_ms_of(spec)
     key = ExecutionKey(*node, spec.role if member is None else member)
     execution = Execution.unchecked(
         step_id=step_id,
@@ -97,7 +97,7 @@ def end_late_escalations(builder: TransitionBuilder) -> None:
         execution = builder.index.execution(key)
         end = end_of_wait(execution)
         if end is not None and end <= builder.now:
-            timeout = f"timeout after {_timeout_ms(builder.definition.supervisor)}ms"
+            timeout = f"timeout after {timeout_ms_of(builder.definition.supervisor)}ms"
             if execution.fencing_token == 0:
                 reason = f"{timeout}: no worker that serves role {shown(execution.role)} has begun it"
             else:
@@ -141,8 +141,12 @@ def _fail(builder: TransitionBuilder, key: ExecutionKey, reason: str) -> None:
     )
 
 
-def _timeout_ms(spec: SupervisorSpec | None) -> int:
-    return DEFAULT_STEP_TIMEOUT_MS if spec is None or spec.timeout_ms is None else spec.timeout_ms
+def timeout_ms_of(spec: SupervisorSpec | None) -> int:
+    """How long it may take to tell a supervisor, in milliseconds."""
+    if spec is None:
+        return DEFAULT_STEP_TIMEOUT_MS
+    own = spec.meerkat_timeout_ms if spec.timeout_ms is None else spec.timeout_ms
+    return DEFAULT_STEP_TIMEOUT_MS if own is None else own
 
 
 def _failed_steps(builder: TransitionBuilder) -> set[str | None]:

@@ -48,7 +48,7 @@ from redis_mob.handlers.tools import ModelTool, ToolSource, opened_tools
 from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage
 from redis_mob.models.base import json_text
 from redis_mob.models.flow_spec import LONGEST_PAUSE_SECONDS
-from redis_mob.models.message import BlobImageBlock, ContentBlock, TextBlock
+from redis_mob.models.message import BlobImageBlock, ContentBlock, Media, text_of_block
 from redis_mob.telemetry import active
 from redis_mob.telemetry import genai_names as names
 
@@ -280,8 +280,8 @@ def _prompt(ctx: StepContext) -> str | Sequence[UserContent]:
 
 
 def _content(block: ContentBlock) -> UserContent:
-    if isinstance(block, TextBlock):
-        return block.text
+    if not isinstance(block, Media):
+        return text_of_block(block)
     if isinstance(block, BlobImageBlock):
         raise StepFailed("an agent takes inline images, no image whose source is blob", retryable=False)
     try:

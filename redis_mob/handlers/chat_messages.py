@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.handlers.instructions import instructions_of
-from redis_mob.models.message import ContentBlock, InlineImageBlock, TextBlock
+from redis_mob.models.message import ContentBlock, InlineImageBlock, Media, text_of_block
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
@@ -26,8 +26,8 @@ async def messages_of(ctx: StepContext, system: str | None) -> list[ChatCompleti
 
 
 def _part(block: ContentBlock) -> ChatCompletionContentPartParam:
-    if isinstance(block, TextBlock):
-        return {"type": "text", "text": block.text}
+    if not isinstance(block, Media):
+        return {"type": "text", "text": text_of_block(block)}
     if isinstance(block, InlineImageBlock):
         return {"type": "image_url", "image_url": {"url": f"data:{block.media_type};base64,{block.data}"}}
     raise StepFailed(

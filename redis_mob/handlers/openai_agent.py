@@ -40,7 +40,7 @@ from redis_mob.handlers.openai_agent_model import KeptModel, KeptProvider, Model
 from redis_mob.handlers.openai_agent_tools import KeptAgents
 from redis_mob.handlers.told_calls import agent_run
 from redis_mob.handlers.usage import OnUsage, record_usage
-from redis_mob.models.message import ContentBlock, InlineImageBlock, TextBlock
+from redis_mob.models.message import ContentBlock, InlineImageBlock, Media, text_of_block
 from redis_mob.telemetry import active
 
 FINAL = (UserError, MaxTurnsExceeded, InputGuardrailTripwireTriggered)
@@ -251,8 +251,8 @@ def _input(ctx: StepContext) -> str | list[TResponseInputItem]:
 
 
 def _part(block: ContentBlock) -> dict[str, Any]:
-    if isinstance(block, TextBlock):
-        return {"type": "input_text", "text": block.text}
+    if not isinstance(block, Media):
+        return {"type": "input_text", "text": text_of_block(block)}
     if isinstance(block, InlineImageBlock):
         url = f"data:{block.media_type};base64,{block.data}"
         return {"type": "input_image", "detail": "auto", "image_url": url}

@@ -6,7 +6,7 @@ from typing import Any
 
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.base import json_text
-from redis_mob.models.message import Message, TextBlock
+from redis_mob.models.message import Media, Message, text_of_block
 
 
 def request_of(ctx: StepContext) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def message_json(message: Message) -> Any:
 
 
 def message_text(message: Message) -> str:
-    """The text of a message: that of its text blocks, with a blank line between them."""
+    """The text of a message: that of its blocks that are no media, with a blank line between them."""
     if isinstance(message, str):
         return message
-    return "\n\n".join(block.text for block in message if isinstance(block, TextBlock))
+    return "\n\n".join(text_of_block(block) for block in message if not isinstance(block, Media))

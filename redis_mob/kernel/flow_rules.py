@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from redis_mob.errors import shown
 from redis_mob.kernel.diagnostics import Diagnostic, Severity
 from redis_mob.kernel.flow_graph import Cycle, dependency_order
+from redis_mob.kernel.later_rules import validate_failure_policies, validate_supervisor_time
 from redis_mob.kernel.limit_rules import validate_limits
 from redis_mob.kernel.path_rules import validate_paths
 from redis_mob.kernel.subflow_rules import validate_subflows
@@ -42,6 +43,7 @@ def validate_flows(definition: MobDefinition) -> Iterator[Diagnostic]:
                     f"the role {shown(role)} is not defined; name a profile, or '*' for any",
                     f"topology.rules[{index}].{side}",
                 )
+    yield from validate_supervisor_time(supervisor)
     for flow_id, flow in definition.flows.items():
         yield from _flow(definition, f"flows.{flow_id}", flow)
 
@@ -69,6 +71,7 @@ def _flow(definition: MobDefinition, location: str, flow: FlowSpec) -> Iterator[
             )
     yield from validate_paths(location, flow)
     yield from validate_limits(location, flow)
+    yield from validate_failure_policies(location, flow)
 
 
 def _step(flow: FlowSpec, location: str, step: FlowStepSpec) -> Iterator[Diagnostic]:

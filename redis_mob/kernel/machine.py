@@ -231,14 +231,19 @@ def _with_frame(machine: FlowMachine, state: FlowFrameState) -> FlowMachine:
     running, frame_id = machine.running, state.frame_id
     if (state.phase is FramePhase.RUNNING) != (frame_id in running):
         running = tuple(sorted({*running, frame_id} if frame_id not in running else {*running} - {frame_id}))
-    frames = machine.frames.set((frame_id, FrameSnapshot.unchecked(kernel_state=state)))
+    # what is there goes on with the fields that stand beside its state
+    before = machine.frames.get(frame_id)
+    changed = {"kernel_state": state}
+    frame = FrameSnapshot.unchecked(**changed) if before is None else before.model_copy(update=changed)
+    frames = machine.frames.set((frame_id, frame))
     return machine.with_parts(frames=frames, running=running)
 
 
 def _with_loop(machine: FlowMachine, state: LoopIterationState) -> FlowMachine:
-    return machine.with_parts(
-        loops=machine.loops.set((state.loop_instance_id, LoopSnapshot.unchecked(kernel_state=state)))
-    )
+    before = machine.loops.get(state.loop_instance_id)
+    changed = {"kernel_state": state}
+    loop = LoopSnapshot.unchecked(**changed) if before is None else before.model_copy(update=changed)
+    return machine.with_parts(loops=machine.loops.set((state.loop_instance_id, loop)))
 
 
 def _on_run(machine: FlowMachine, command: RunCommand) -> FlowMachine:

@@ -67,7 +67,7 @@ def _winners(frame: FrameSnapshot) -> FrameSnapshot:
     winners = tuple(sorted({branch for branch in branches if branch is not None}))
     if winners == state.branch_winners:
         return frame
-    return FrameSnapshot(kernel_state=state.model_copy(update={"branch_winners": winners}))
+    return frame.model_copy(update={"kernel_state": state.model_copy(update={"branch_winners": winners})})
 
 
 def _by_state(machine: FlowMachine, flow: FlowSpec) -> FlowMachine:

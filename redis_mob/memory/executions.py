@@ -264,13 +264,13 @@ def _is_as_read(content: Namespace, stored: MobRun, transition: Transition) -> b
         changes.may_change(stored, before.run.status)
         and (run_id in content.cancel_requested, content.moves[run_id]) == (before.cancel_requested, before.moves)
         and (not transition.is_decision or content.decisions[run_id] == before.version)
-        and (not transition.is_decision or stored.flow_state == before.run.flow_state)
+        and (not transition.is_decision or changes.are_equal(stored.flow_state, before.run.flow_state))
         and all(
-            stored.frames.get(name) == before.run.frames.get(name)
+            changes.are_equal(stored.frames.get(name), before.run.frames.get(name))
             for name in _changed(before.run.frames, transition.run.frames)
         )
         and all(
-            stored.loops.get(name) == before.run.loops.get(name)
+            changes.are_equal(stored.loops.get(name), before.run.loops.get(name))
             for name in _changed(before.run.loops, transition.run.loops)
         )
         and all(_same(executions.get(key), before.executions.get(key)) for key in transition.executions)

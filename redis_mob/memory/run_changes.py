@@ -11,10 +11,13 @@ from redis_mob.codec.ledgers import (
     decode_json,
     encode_value,
     failure_row,
+    iteration_identity,
     iteration_row,
     step_arguments,
 )
-from redis_mob.codec.snapshots import decode, encode
+from redis_mob.codec.snapshot_reading import decode
+from redis_mob.codec.snapshots import encode
+from redis_mob.codec.unknown_fields import unknown_fields
 from redis_mob.models import (
     FailureLedgerEntry,
     FlowAuthorityInput,
@@ -30,6 +33,7 @@ from redis_mob.models.base import Model, json_equal
 from redis_mob.models.flow import FlowFrameState, LoopIterationState
 
 M = TypeVar("M", bound=Model)
+C = TypeVar("C", FlowRunState, FrameSnapshot, LoopSnapshot)
 K = TypeVar("K", FlowRunState, FlowFrameState, LoopIterationState)
 
 
@@ -42,6 +46,17 @@ def decoded(state: K) -> K:
     """The same kernel state, made from its groups."""
     snapshot = encode(state)
     return decode(type(state), {name: group.data for name, group in snapshot.groups.items()}, snapshot.digest)
+
+
+def are_equal(one: C | None, other: C | None) -> bool:
+    """Whether two states are equal as a server compares them: of unknown fields, 1 is not 1.0 (contract: store-6)."""
+    return one == other and (one is None or other is None or json_equal(_unknown(one), _unknown(other)))
+
+
+def _unknown(state: Model) -> list[dict[str, Any]]:
+    """The unknown fields of a state, and of what it lies in."""
+    inner: Model | None = getattr(state, "kernel_state", None)
+    return [unknown_fields(one) or {} for one in (state, inner) if one is not None]
 
 
 def copied_json(what: str, value: Any) -> Any:
@@ -58,19 +73,19 @@ def next_flow_state(expected: FlowRunState, following: FlowRunState) -> FlowRunS
 def next_frame(frame_id: str, expected: FrameSnapshot | None, following: FrameSnapshot) -> FrameSnapshot:
     """The next state of a frame as a server would give it back. Raises like `codec.changes.change_of_frame`."""
     change_of_frame(frame_id, expected, following)
-    return FrameSnapshot(kernel_state=decoded(following.kernel_state))
+    return following.model_copy(update={"kernel_state": decoded(following.kernel_state)})
 
 
 def next_loop(loop_instance_id: str, expected: LoopSnapshot | None, following: LoopSnapshot) -> LoopSnapshot:
     """The next state of a loop as a server would give it back. Raises like `codec.changes.change_of_loop`."""
     change_of_loop(loop_instance_id, expected, following)
-    return LoopSnapshot(kernel_state=decoded(following.kernel_state))
+    return following.model_copy(update={"kernel_state": decoded(following.kernel_state)})
 
 
 def first_loop(loop_instance_id: str, loop: LoopSnapshot) -> LoopSnapshot:
     """A loop that is written without a compare. Raises like `codec.changes.fields_of_loop`."""
     fields_of_loop(loop_instance_id, loop)
-    return LoopSnapshot(kernel_state=decoded(loop.kernel_state))
+    return loop.model_copy(update={"kernel_state": decoded(loop.kernel_state)})
 
 
 def checked_step_entry(entry: StepLedgerEntry) -> StepLedgerEntry:
@@ -85,9 +100,9 @@ def checked_failure_entry(entry: FailureLedgerEntry) -> FailureLedgerEntry:
 
 
 def checked_iteration(entry: LoopIterationLedgerEntry) -> LoopIterationLedgerEntry:
-    """The same row of the loop iteration ledger. Raises like `codec.ledgers.iteration_row`."""
+    """A copy of a row of the loop iteration ledger. Raises like `codec.ledgers.iteration_row`."""
     iteration_row(entry)
-    return entry
+    return copied(entry)
 
 
 def may_change(run: MobRun | None, expected: MobRunStatus) -> bool:
@@ -143,6 +158,6 @@ def with_failure(run: MobRun, entry: FailureLedgerEntry) -> MobRun:
 
 def with_iteration(run: MobRun, entry: LoopIterationLedgerEntry) -> MobRun:
     """With this row once, however often it is recorded."""
-    if entry in run.loop_iteration_ledger:
+    if iteration_identity(entry) in map(iteration_identity, run.loop_iteration_ledger):
         return run
     return run.model_copy(update={"loop_iteration_ledger": (*run.loop_iteration_ledger, entry)})

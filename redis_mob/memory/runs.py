@@ -92,7 +92,7 @@ class MemoryRunStore(MobRunStore):
     ) -> bool:
         run, following = self._find(run_id), changes.next_flow_state(expected, next)
         inputs = copied_inputs(authority_inputs)
-        if run is None or run.flow_state != expected:
+        if run is None or not changes.are_equal(run.flow_state, expected):
             return False
         self._replace(changes.with_inputs(run.model_copy(update={"flow_state": following}), inputs))
         return True
@@ -132,7 +132,9 @@ class MemoryRunStore(MobRunStore):
         after = member("next_status", next_status, MobRunStatus)
         state = changes.next_flow_state(expected_flow_state, next_flow_state)
         inputs = copied_inputs(authority_inputs)
-        if run is None or not changes.may_change(run, before) or run.flow_state != expected_flow_state:
+        if run is None or not changes.may_change(run, before):
+            return None
+        if not changes.are_equal(run.flow_state, expected_flow_state):
             return None
         following = changes.with_status(run, after, now).model_copy(update={"flow_state": state})
         return changes.with_inputs(following, inputs)
@@ -223,15 +225,15 @@ class MemoryRunStore(MobRunStore):
         next_loop = changes.next_loop(loop.name, loop.expected, loop.next) if loop else None
         inputs, stored = copied_inputs(authority_inputs), self._existing(run_id)
         if run is not None:
-            if stored.flow_state != run[0]:
+            if not changes.are_equal(stored.flow_state, run[0]):
                 return False
             update["flow_state"] = next_run
         if frame is not None and next_frame is not None:
-            if stored.frames.get(frame.name) != frame.expected:
+            if not changes.are_equal(stored.frames.get(frame.name), frame.expected):
                 return False
             update["frames"] = stored.frames.set((frame.name, next_frame))
         if loop is not None and next_loop is not None:
-            if stored.loops.get(loop.name) != loop.expected:
+            if not changes.are_equal(stored.loops.get(loop.name), loop.expected):
                 return False
             update["loops"] = stored.loops.set((loop.name, next_loop))
         following = stored.model_copy(update=update)

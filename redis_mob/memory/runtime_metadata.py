@@ -16,6 +16,7 @@ from redis_mob.codec.runtime_metadata import (
     overlay_place,
     overlay_prefix,
     place_of_overlay,
+    same_supervisor,
     stored_token,
 )
 from redis_mob.contracts import MobRuntimeMetadataStore
@@ -54,7 +55,8 @@ class MemoryRuntimeMetadataStore(MobRuntimeMetadataStore):
         name, encoded = encode_name(_MOB, mob_id), _encoded(mob_id, record)
         instance("expected", expected, SupervisorAuthorityRecord)
         supervisors = self._access.content.supervisors
-        if name not in supervisors or decode_supervisor(mob_id, supervisors[name]) != expected:
+        stored = supervisors.get(name)
+        if stored is None or not same_supervisor(decode_supervisor(mob_id, stored), expected):
             return False
         supervisors[name] = encoded
         return True

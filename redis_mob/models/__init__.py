@@ -192,6 +192,8 @@ if TYPE_CHECKING:
         ImageBlock as ImageBlock,
         InlineImageBlock as InlineImageBlock,
         Message as Message,
+        SkillContextBlock as SkillContextBlock,
+        StructuredBlock as StructuredBlock,
         TextBlock as TextBlock,
         VideoBlock as VideoBlock,
     )
@@ -342,7 +344,10 @@ else:
                 "RemoteMemberSupervisorRevoked RespawnTopologyAbandoned TaskCreated TaskUpdated"
             ),
             "ledger": "FailureLedgerEntry LoopIterationLedgerEntry StepLedgerEntry StepRunStatus",
-            "message": "BlobImageBlock ContentBlock ImageBlock InlineImageBlock Message TextBlock VideoBlock",
+            "message": (
+                "BlobImageBlock ContentBlock ImageBlock InlineImageBlock Message SkillContextBlock StructuredBlock "
+                "TextBlock VideoBlock"
+            ),
             "run": "MobRun",
             "run_status": "MobRunStatus",
             "signal": "Taken",

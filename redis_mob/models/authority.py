@@ -1,8 +1,16 @@
 """Authority inputs: the log of what the flow machine was told, kept with each run (contract: json-20)."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import (
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    SerializeAsAny,
+    TypeAdapter,
+    ValidatorFunctionWrapHandler,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from redis_mob.models.base import U64, Items, Model, SortedDict, SortedSet
 from redis_mob.models.flow import CollectionPolicyKind, DependencyMode, FrameScope, NodeKind, NodeStatus
@@ -73,6 +81,12 @@ class RunCommand(Model):
     retry_key: str | None = None
 
 
+class RunCommandWithoutKey(RunCommand):
+    """A command to the run machine as meerkat writes it since 0.7: it does not say the key of the step."""
+
+    run_step_key: None = Field(default=None, exclude=True)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
 class FrameCommand(Model):
     """One command to the frame machine."""
 
@@ -82,6 +96,37 @@ class FrameCommand(Model):
     frame_node_key: str | None = None
     node_status: str | None = None
     terminal_status: str | None = None
+
+
+class FrameCommandWithoutKey(FrameCommand):
+    """A command to a frame machine as meerkat writes it since 0.7: it does not say the key of the node."""
+
+    frame_node_key: None = Field(default=None, exclude=True)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
+class _AsWritten:
+    """Reads a command that was written without this key as one that is written without it."""
+
+    def __init__(self, key: str, without_key: type[Model]) -> None:
+        self._key, self._without_key = key, without_key
+
+    def _read(self, command: Model) -> Model:
+        if self._key in command.__pydantic_fields_set__:
+            return command
+        fields = {name: item for name, item in vars(command).items() if name != self._key}
+        return self._without_key.model_validate({**fields, **(command.model_extra or {})})
+
+    def _taken(self, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        command = handler(value)
+        return command if isinstance(value, Model) else self._read(command)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        command = handler(source)
+        # one that was made in Python says what its class says; to wrap what reads JSON takes twice as long
+        return core_schema.json_or_python_schema(
+            core_schema.no_info_after_validator_function(self._read, command),
+            core_schema.no_info_wrap_validator_function(self._taken, command),
+        )
 
 
 class LoopIterationRecord(Model):
@@ -118,7 +163,7 @@ class AuthorizeFlowRunReducerCommand(Model):
     """A command to the run machine."""
 
     input: Literal["AuthorizeFlowRunReducerCommand"] = "AuthorizeFlowRunReducerCommand"
-    payload: RunCommand
+    payload: SerializeAsAny[Annotated[RunCommand, _AsWritten("run_step_key", RunCommandWithoutKey)]]
 
 
 class CreateFrameSeed(Model):
@@ -132,7 +177,7 @@ class AuthorizeFlowFrameReducerCommand(Model):
     """A command to a frame machine."""
 
     input: Literal["AuthorizeFlowFrameReducerCommand"] = "AuthorizeFlowFrameReducerCommand"
-    payload: FrameCommand
+    payload: SerializeAsAny[Annotated[FrameCommand, _AsWritten("frame_node_key", FrameCommandWithoutKey)]]
 
 
 class CreateLoopSeed(Model):

@@ -94,7 +94,7 @@ class Model(BaseModel):
 
     Strict about types (`1.0` and `true` are no integers); a known field given twice is refused. Fields that a document
     has and the class does not are kept in `model_extra`, and are written behind the others; a constructor refuses them
-    (contract: json-1, json-2, json-3). `model_validate_json` reads; `model_dump_json` writes.
+    (contract: json-1, json-2, json-3; decision 0056). `model_validate_json` reads; `model_dump_json` writes.
     """
 
     model_config = ConfigDict(
@@ -112,7 +112,8 @@ class Model(BaseModel):
         __pydantic_extra__: dict[str, JsonValue]
 
     def __init__(self, /, **data: Any) -> None:
-        super().__init__(**data)
+        # as pydantic's own, which this is called in place of
+        self.__pydantic_validator__.validate_python(data, self_instance=self)
         if self.__pydantic_extra__:
             raise _unknown_names(type(self), self.__pydantic_extra__)
 

@@ -1,7 +1,7 @@
 """The definition of a mob: its members, how they are wired, which flows they run (contract: definition-1)."""
 
 from functools import cached_property
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, ValidationError
 
@@ -100,12 +100,19 @@ class TopologySpec(Model):
 class SupervisorSpec(Model):
     """The role that is told when steps fail, and after how many failures of a run (0: never).
 
-    `timeout_ms` is how long that may take, from the failure on: 30 seconds unless it is given.
+    `timeout_ms` is how long that may take, from the failure on: 30 seconds unless it is given, or meerkat's
+    `escalation_turn_timeout_ms`.
     """
 
     role: str
     escalation_threshold: U32
     timeout_ms: U64 | None = Field(default=None, exclude_if=is_none)
+
+    @property
+    def meerkat_timeout_ms(self) -> Any:
+        """What meerkat 0.8 and later write as `escalation_turn_timeout_ms`; not checked, and None if there is none."""
+        # no field, since meerkat also writes null, and a field could not tell that from none
+        return (self.model_extra or {}).get("escalation_turn_timeout_ms")
 
 
 class LimitsSpec(Model):

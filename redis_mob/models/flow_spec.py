@@ -70,6 +70,13 @@ LONGEST_PAUSE_SECONDS = 36_500 * 86_400
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_PAUSE_SECONDS, allow_inf_nan=False)]
 
 
+class FailurePolicy(WireEnum):
+    """What the failure of a node means for its frame; since meerkat 0.8. Fleets know `escalate` alone: it fails."""
+
+    ESCALATE = "escalate"
+    CONTINUE = "continue"
+
+
 class RetrySpec(Model):
     """How often a member is asked again whose attempt has failed, and when (contract: definition-15, engine-17).
 
@@ -127,7 +134,7 @@ class FlowStepSpec(Model):
     parameters of that run: JSON whose texts are rendered as messages are, but for one that is nothing but a
     placeholder: it becomes the value itself (contract: engine-70).
     `concurrency` and `rate` bound how many of its executions are under way, and how many begin, or how many tokens they
-    use (contract: engine-60, engine-90).
+    use (contract: engine-60, engine-90). `failure_policy` is for other engines (contract: definition-25).
     """
 
     role: str
@@ -153,6 +160,7 @@ class FlowStepSpec(Model):
     params: JsonValue | None = Field(default=None, exclude_if=is_none)
     concurrency: ConcurrencySpec | None = Field(default=None, exclude_if=is_none)
     rate: Rates | None = Field(default=None, exclude_if=is_none)
+    failure_policy: FailurePolicy | None = Field(default=None, exclude_if=is_none)
 
     @model_validator(mode="before")
     @classmethod
@@ -187,6 +195,7 @@ class FrameStepSpec(Model):
     depends_on: Items[str]
     depends_on_mode: DependsOnMode
     branch: str | None = None
+    failure_policy: FailurePolicy | None = Field(default=None, exclude_if=is_none)
 
 
 class RepeatUntilSpec(Model):
@@ -199,6 +208,7 @@ class RepeatUntilSpec(Model):
     body: "FrameSpec"
     until: ConditionExpr
     max_iterations: U32
+    failure_policy: FailurePolicy | None = Field(default=None, exclude_if=is_none)
 
 
 FrameNodeSpec: TypeAlias = Annotated[FrameStepSpec | RepeatUntilSpec, Field(discriminator="kind")]

@@ -1,10 +1,10 @@
-"""What a step says to its members: texts, images and videos."""
+"""What a step says to its members: texts, images, videos and JSON."""
 
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
-from redis_mob.models.base import U64, Items, Model
+from redis_mob.models.base import U64, Items, JsonValue, Model, json_text
 
 
 class TextBlock(Model):
@@ -42,10 +42,35 @@ class VideoBlock(Model):
     data: str
 
 
+class StructuredBlock(Model):
+    """A piece of JSON; since meerkat 0.7. It is no template."""
+
+    type: Literal["structured"] = "structured"
+    data: JsonValue
+
+
+class SkillContextBlock(Model):
+    """The text of a skill that was put into a turn, and which skill that is; since meerkat 0.7. It is no template."""
+
+    type: Literal["skill_context"] = "skill_context"
+    skill_key: JsonValue
+    text: str
+
+
 ImageBlock: TypeAlias = Annotated[InlineImageBlock | BlobImageBlock, Field(discriminator="source")]
 
-ContentBlock: TypeAlias = Annotated[TextBlock | ImageBlock | VideoBlock, Field(discriminator="type")]
+ContentBlock: TypeAlias = Annotated[
+    TextBlock | ImageBlock | VideoBlock | StructuredBlock | SkillContextBlock, Field(discriminator="type")
+]
 """One piece of a message."""
+
+Media: TypeAlias = InlineImageBlock | BlobImageBlock | VideoBlock
+"""Pieces of a message that are no text."""
+
+
+def text_of_block(block: TextBlock | StructuredBlock | SkillContextBlock) -> str:
+    """What a piece of a message says: that of JSON is its text with sorted keys."""
+    return json_text(block.data, sort_keys=True) if isinstance(block, StructuredBlock) else block.text
 
 
 def _message_tag(value: object) -> str | None:

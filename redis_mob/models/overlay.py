@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
-from redis_mob.models.base import U64, Model, Timestamp
+from redis_mob.models.base import U64, JsonValue, Model, Timestamp, is_none
 from redis_mob.models.member_ref import MemberRef
 from redis_mob.models.secret import SecretRecord
 
@@ -23,14 +23,15 @@ class OverlayFailed(Model):
     failed: OverlayFailure = Field(alias="Failed")
 
 
-OverlayStatus: TypeAlias = Literal["Normalized"] | OverlayFailed
-"""Whether the reference in an overlay can be used."""
+OverlayStatus: TypeAlias = Literal["Normalized", "DirectBindPending", "DirectBindBound"] | OverlayFailed
+"""Whether the reference in an overlay can be used, or how far a direct binding is, which meerkat has since 0.8."""
 
 
 class ExternalBindingOverlayRecord(SecretRecord):
     """The external binding of one generation of an agent.
 
-    `bootstrap_token` is secret: no repr and no error shows it, but the JSON does.
+    `bootstrap_token` is secret: no repr and no error shows it, but the JSON does. The last three fields are there since
+    meerkat 0.8, for a direct binding: which one it is, and what fences it.
     """
 
     agent_identity: str
@@ -39,3 +40,6 @@ class ExternalBindingOverlayRecord(SecretRecord):
     bootstrap_token: str | None = Field(default=None, repr=False)
     status: OverlayStatus
     updated_at: Timestamp
+    fence_token: U64 | None = Field(default=None, exclude_if=is_none)
+    direct_member_incarnation: JsonValue | None = Field(default=None, exclude_if=is_none, repr=False)
+    direct_member_fence: JsonValue | None = Field(default=None, exclude_if=is_none, repr=False)

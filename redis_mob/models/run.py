@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import uuid4
 
+from pydantic import Field
+
 from redis_mob.models.authority import FlowAuthorityInput, RunFlow
 from redis_mob.models.base import (
     SCHEMA_VERSION,
@@ -15,10 +17,12 @@ from redis_mob.models.base import (
     SortedDict,
     Timestamp,
     canonical_run_id,
+    is_none,
 )
 from redis_mob.models.flow import FlowRunState, FrameSnapshot, LoopSnapshot
 from redis_mob.models.late_fields import LateFields
 from redis_mob.models.ledger import FailureLedgerEntry, LoopIterationLedgerEntry, StepLedgerEntry
+from redis_mob.models.role_targets import RoleTargets
 from redis_mob.models.run_outputs import NO_DEFAULT, output_of, outputs_of
 from redis_mob.models.run_status import MobRunStatus
 
@@ -31,11 +35,17 @@ D = TypeVar("D")
 
 
 class MobRun(LateFields):
-    """One run with everything that belongs to it, as `get_run` returns it."""
+    """One run with everything that belongs to it, as `get_run` returns it.
+
+    `flow_definition_digest` is what meerkat has said of a run since 0.8.16: `sha256:`, and the digest of the flow that
+    it was started with. `role_targets`, since 0.9, are the members that each role stands for (contract: runs-32). Runs
+    that are started here have neither.
+    """
 
     run_id: RunId
     mob_id: str
     flow_id: str
+    flow_definition_digest: str | None = Field(default=None, exclude_if=is_none)
     status: MobRunStatus
     flow_state: FlowRunState
     activation_params: JsonValue
@@ -50,6 +60,7 @@ class MobRun(LateFields):
     root_step_outputs: FrozenDict[str, JsonValue] = FrozenDict()
     loop_iteration_outputs: SortedDict[Items[FrozenDict[str, JsonValue]]] = SortedDict()
     flow_authority_inputs: Items[FlowAuthorityInput] = ()
+    role_targets: RoleTargets | None = Field(default=None, exclude_if=is_none)
 
     @classmethod
     def pending(

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field, SerializeAsAny
 
 from redis_mob.models.ask import ANSWER_NEWS
-from redis_mob.models.base import U64, Items, JsonValue, Model, SortedDict, Timestamp, is_empty
+from redis_mob.models.base import U64, Items, JsonValue, Model, SortedDict, Timestamp, is_empty, is_none
 from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.models.execution import Execution, ExecutionStatus, ItemProgress, RunLaunch
 from redis_mob.models.labels import NO_LABELS, Labels
@@ -53,6 +53,7 @@ class EventCopy(Model):
     timestamp: Timestamp
     mob_id: str
     kind: JsonValue
+    envelope: JsonValue | None = Field(default=None, exclude_if=is_none)
 
 
 def has_no_labels(labels: object) -> bool:

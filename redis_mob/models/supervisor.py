@@ -5,17 +5,21 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field
 
-from redis_mob.models.base import U64, Items, is_none
+from redis_mob.models.base import U64, Items, JsonValue, SortedDict, is_none
 from redis_mob.models.ids import KeyBytes
 from redis_mob.models.secret import SecretRecord
 
 BRIDGE_PROTOCOL_VERSION = 2
-"""The only version of the supervisor bridge protocol."""
+"""The version of the supervisor bridge protocol that new authorities have, which is that of meerkat 0.6."""
+
+NEWEST_PROTOCOL_VERSION = 7
+"""The newest version that is read and kept; meerkat 0.7 to 0.9 have 3 to 7."""
 
 
 def _supported(version: int) -> int:
-    if version != BRIDGE_PROTOCOL_VERSION:
-        raise ValueError(f"bridge protocol version {version} is not supported; only {BRIDGE_PROTOCOL_VERSION} is")
+    if not BRIDGE_PROTOCOL_VERSION <= version <= NEWEST_PROTOCOL_VERSION:
+        known = f"those from {BRIDGE_PROTOCOL_VERSION} to {NEWEST_PROTOCOL_VERSION} are"
+        raise ValueError(f"bridge protocol version {version} is not supported; {known}")
     return version
 
 
@@ -32,10 +36,13 @@ class _Authority(SecretRecord):
 class SupervisorPendingRotationRecord(_Authority):
     """The authority a rotation leads to, and the peers that accepted it already.
 
-    `secret_key` is secret: no repr and no error shows it, but the JSON does.
+    `secret_key` is secret: no repr and no error shows it, but the JSON does. `operation_id` and `member_targets` are
+    there since meerkat 0.7: by which name all members know the rotation, and where each was told of it.
     """
 
     accepted_peer_ids: Items[str] = ()
+    operation_id: str | None = Field(default=None, exclude_if=is_none)
+    member_targets: SortedDict[JsonValue] | None = Field(default=None, exclude_if=is_none, repr=False)
 
     @classmethod
     def from_authority(cls, authority: "SupervisorAuthorityRecord", accepted_peer_ids: Iterable[str]) -> Self:

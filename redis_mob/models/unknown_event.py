@@ -92,4 +92,5 @@ class KnownOrUnknown:
         return core_schema.union_schema(
             [(core_schema.tagged_union_schema(known, "type"), FIRST_READ), (handler(unknown), THEN_READ)],
             mode="left_to_right",
+            serialization=core_schema.simple_ser_schema("any"),  # each kind by its own, without a search for it
         )

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from redis_mob.codec.arguments import valid_text
 from redis_mob.codec.definitions import digests_of
 from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, shown
-from redis_mob.models.base import SortedDict, json_text
+from redis_mob.models.base import Model, SortedDict, json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.problems import problems
@@ -127,7 +127,9 @@ async def _events(storage: MobStorage, run_id: str, launched_at: Any, completed_
 
 
 def _event(event: MobEvent) -> EventCopy:
-    return EventCopy(timestamp=event.timestamp, mob_id=event.mob_id, kind=event.kind.model_dump(mode="json"))
+    parts = {name: part.model_dump(mode="json") if isinstance(part, Model) else part for name, part in event}
+    del parts["cursor"]
+    return EventCopy.model_validate(parts)
 
 
 class _Importer:

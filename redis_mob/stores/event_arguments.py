@@ -49,6 +49,7 @@ def event_arguments(event: NewMobEvent, *, is_vouched: bool = False) -> list[Arg
 
 def stored_event(event: NewMobEvent, reply: Sequence[bytes | int]) -> MobEvent:
     """The event as it was stored, from a script's reply {cursor, timestamp}."""
+    from redis_mob.codec.events import unknown_of
     from redis_mob.models.events import MobEvent
 
     cursor, timestamp = reply
@@ -58,7 +59,7 @@ def stored_event(event: NewMobEvent, reply: Sequence[bytes | int]) -> MobEvent:
         mob_id=event.mob_id,
         kind=event.kind,
         envelope=event.envelope,
-        **(event.model_extra or {}),
+        **unknown_of(event),
     )
 
 

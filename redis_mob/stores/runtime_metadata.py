@@ -53,7 +53,7 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         name, sealed = encode_name(_MOB, mob_id), self._sealed_supervisor(mob_id, record)
         instance("expected", expected, SupervisorAuthorityRecord)
         while (stored := await self._stored_supervisor(mob_id)) is not None:
-            if self._opened_supervisor(mob_id, stored) != expected:
+            if not codec.same_supervisor(self._opened_supervisor(mob_id, stored), expected):
                 return False
             reply = await self._client.call(
                 "runtime_metadata/compare_and_put_supervisor_authority",

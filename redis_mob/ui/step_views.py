@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from redis_mob.errors import NotFoundError, shown
 from redis_mob.models.execution import Execution, ExecutionKey
-from redis_mob.models.message import Message, TextBlock
+from redis_mob.models.message import Media, Message, text_of_block
 from redis_mob.operations.describing import StoredRun
 from redis_mob.operations.inspection import stored_run, with_items
 from redis_mob.operations.run_description import MemberDescription, RunDescription, StepDescription
@@ -109,7 +109,9 @@ def message_text(message: Message) -> str:
     """What a member is told, as text; of images and videos what they are."""
     if isinstance(message, str):
         return message
-    return "\n".join(one.text if isinstance(one, TextBlock) else f"[{one.type}: {one.media_type}]" for one in message)
+    return "\n".join(
+        f"[{one.type}: {one.media_type}]" if isinstance(one, Media) else text_of_block(one) for one in message
+    )
 
 
 def _failures(run: RunDescription, step_id: str, member: str | None) -> Sequence[dict[str, Any]]:

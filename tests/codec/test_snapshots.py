@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redis_mob.codec import snapshots
-from redis_mob.codec.snapshots import Snapshot, decode, encode
+from redis_mob.codec.field_groups import Snapshot
+from redis_mob.codec.snapshot_reading import decode
+from redis_mob.codec.snapshots import encode
 from redis_mob.errors import SerializationError
 from redis_mob.models import FlowFrameState, FlowRunState, LoopIterationState
 from redis_mob.models.flow import FlowStepStatus, NodeStatus

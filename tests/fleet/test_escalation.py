@@ -10,9 +10,10 @@ import pytest
 
 from redis_mob.fleet import engine
 from redis_mob.fleet.engine import Claimant
+from redis_mob.fleet.escalation import timeout_ms_of
 from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.models.conditions import EqCondition
-from redis_mob.models.definition import MobDefinition
+from redis_mob.models.definition import MobDefinition, SupervisorSpec
 from redis_mob.models.execution import OVERDUE, Claim, Execution, ExecutionKey, ExecutionStatus, HowLost
 from redis_mob.models.flow_events import StepTargetFailed
 from redis_mob.models.flow_spec import FlowStepSpec
@@ -191,6 +192,15 @@ def test_no_schema_of_the_step_and_no_retry_of_it_holds_for_the_supervisor() -> 
     assert lease.deadline == NOON + HALF_A_MINUTE
     assert end(sim, Succeeded("a text"), token)
     assert escalation(sim)[1].output == "a text"
+
+
+def test_the_time_that_meerkat_names_counts_where_there_is_no_other() -> None:
+    def spec(**times: Any) -> SupervisorSpec:
+        return SupervisorSpec.model_validate({"role": "r", "escalation_threshold": 1, **times})
+
+    assert timeout_ms_of(spec(escalation_turn_timeout_ms=7)) == 7
+    assert timeout_ms_of(spec(escalation_turn_timeout_ms=7, timeout_ms=5)) == 5
+    assert timeout_ms_of(spec(escalation_turn_timeout_ms=None)) == timeout_ms_of(None) == 30_000
 
 
 @pytest.mark.parametrize(("timeout_ms", "seconds"), [(None, 30), (2_000, 2)])

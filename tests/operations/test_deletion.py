@@ -13,15 +13,16 @@ from redis_mob.errors import CasConflictError, NotFoundError, WriteFailedError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.unknown_event import UnknownEvent
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import scene
-from redis_mob.testing.samples.new_events import completed, step_failed
+from redis_mob.testing.samples.new_events import completed, new_event, step_failed
 from tests.fleet.flows import FLOW, mob, step, wait
 from tests.fleet.working import at_work
 
 TWO = mob({"a": step(), "b": step("a")})
-FAILING = mob({"a": step(max_retries=0)})
+FAILING = mob({"a": step()})
 WAITING = mob({"a": wait()})
 LONG = mob({"a": step(timeout_ms=600_000)})
 
@@ -121,6 +122,7 @@ async def test_a_run_that_no_fleet_has_started_is_deleted_with_events_of_callers
     await storage.runs.create_run(run)
     await storage.events.append(completed(run.run_id))
     await storage.events.append_step_failed_event_if_absent(step_failed(run_id=run.run_id))
+    await storage.events.append(new_event(UnknownEvent(type="é-2", later=1, run_id=run.run_id)))
     other = scene()
     await storage.runs.create_run(other)
     await storage.events.append(completed(other.run_id))

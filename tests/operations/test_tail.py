@@ -13,12 +13,13 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.events import MobEvent
 from redis_mob.models.progress import RunOver, StreamChunk
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.unknown_event import UnknownEvent
 from redis_mob.operations import run_events, tailing
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.run_events import beginning_of, cursor_before, run_of
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.driven_runs import ONE_STEP, pending
-from redis_mob.testing.samples.new_events import numbered
+from redis_mob.testing.samples.new_events import new_event, numbered
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import at_work, loaded, run_flow
@@ -127,6 +128,16 @@ async def test_where_a_run_begins_is_found_without_reading_what_came_before(
     middle = (await storage.events.poll(52, 1))[0].timestamp + timedelta(microseconds=1)
     assert await beginning_of(storage.events, run_id, middle) == 0
     assert len(await all_of(storage, run_id, after=0)) == await storage.events.latest_cursor() - 50
+
+
+async def test_events_of_unknown_kinds_are_found_by_their_kind_and_run(storage: MobStorage) -> None:
+    run_id = await failed_chain(storage)
+    unknown = [UnknownEvent(type=kind, run_id=run_id, flow_id="x") for kind in ("mob_exploded", "fork_job_terminal")]
+    stored = [await storage.events.append(new_event(kind)) for kind in unknown]
+    for number, kind in enumerate(("mob_exploded", "fork_job_terminal")):
+        assert await all_of(storage, after=0, follow=False, kinds=[kind]) == [stored[number]]
+    assert (await all_of(storage, run_id, after=0, follow=False, until_over=False))[-2:] == stored
+    assert await all_of(storage, after=0, follow=False, flow="x") == stored
 
 
 async def test_what_is_refused(storage: MobStorage) -> None:

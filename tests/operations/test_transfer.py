@@ -19,11 +19,14 @@ from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.base import json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionStatus, Serves
+from redis_mob.models.flow import FrameSnapshot
+from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Signal
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import scene
 from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, keys_of, waiting
+from redis_mob.testing.samples.unknown_fields import LATER, with_unknown
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import at_work, check_told_once, loaded, run_flow, whole
@@ -168,6 +171,31 @@ async def test_a_run_that_is_not_over_goes_on_where_it_was(storage: MobStorage, 
         async with asyncio.timeout(LONG):
             ended = await Fleet(target, STEPS_AND_LOOP).wait(run.run_id)
     assert ended.status in ("completed", "failed")
+    await agreeing(target, run.run_id)
+
+
+async def test_runs_31_a_run_goes_on_with_the_unknown_fields_of_its_states(
+    storage: MobStorage, target: MobStorage
+) -> None:
+    run = await waiting(storage.executions, STEPS_AND_LOOP)
+    lines = await lines_of(storage, run.run_id)
+    place = next(number for number, line in enumerate(lines) if line.startswith('{"run":'))
+    document = json.loads(lines[place])
+    later = with_unknown(MobRun.model_validate_json(json.dumps(document["run"])))
+    lines[place] = json_text({**document, "run": json.loads(later.model_dump_json())})
+    assert await imported(target, lines, include_unfinished=True) == {run.run_id: True}
+    assert json.loads((await lines_of(target, run.run_id))[place])["run"] == json.loads(later.model_dump_json())
+    await agreeing(target, run.run_id)
+    async with at_work(target, {"*": lambda _: 1}):
+        async with asyncio.timeout(LONG):
+            ended = await Fleet(target, STEPS_AND_LOOP).wait(run.run_id)
+    assert ended.status in ("completed", "failed")
+    changed = [ended.flow_state, *(ended.frames[name] for name in later.frames)]
+    changed += [one.kernel_state for one in changed if isinstance(one, FrameSnapshot)]
+    for state in (ended, *changed, *ended.step_ledger[: len(later.step_ledger)]):
+        assert state.model_extra == LATER
+    assert all(one.model_extra == LATER for one in ended.flow_authority_inputs[: len(later.flow_authority_inputs)])
+    assert ended.flow_state != later.flow_state
     await agreeing(target, run.run_id)
 
 

@@ -28,12 +28,15 @@ from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.models.base import json_text
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.events import NewMobEvent
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.payloads.settings import PayloadSettings
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy
+from redis_mob.testing.samples.states import failure_entry, iteration_entry, new_run, step_entry
+from redis_mob.testing.samples.unknown_fields import with_unknown
 from redis_mob.testing.waiting import LONG
 from tests.fleet.asking import answer
 from tests.fleet.flows import FLOW, mob, runs, step, wait, with_flows
@@ -175,6 +178,23 @@ async def test_payload_3_nothing_that_was_said_can_be_read_on_the_server(
     assert (SECRET.encode() in found) is (form == "plain")
     assert SECRET.encode() not in blobs
     assert bool(blobs) is (form == "coded")
+
+
+async def test_payload_1_unknown_fields_of_runs_and_rows_are_payloads(
+    storage: MobStorage, connection: Client, namespace: str
+) -> None:
+    later = {"later": {"said": SECRET, "more": LARGE}}
+    step = with_unknown(step_entry(output=1), later)
+    rows = {
+        "failure_ledger": (with_unknown(failure_entry(), later),),
+        "loop_iteration_ledger": (with_unknown(iteration_entry(), later),),
+    }
+    run = new_run().model_copy(update={"step_ledger": (step,), **rows, **later})
+    await storage.runs.create_run(run)
+    await storage.runs.append_step_entry(run.run_id, entry=step)
+    assert SECRET.encode() not in await stored_in(connection, Keys(namespace))
+    twice = run.model_copy(update={"step_ledger": (step, step)})
+    assert await storage.runs.get_run(run.run_id) == twice
 
 
 async def test_payload_4_large_ones_are_blobs_and_go_with_their_run(
@@ -355,3 +375,15 @@ async def test_payload_2_settings_that_cannot_be_read_are_damage(
     await connection.router.request("HSET", Keys(namespace).meta, "payloads", '{"compress":1}')
     with pytest.raises(SerializationError, match="meta, field payloads is damaged, or written by a later release"):
         await MobStorage.open(server_url, namespace=namespace, seal_key=KEY)
+
+
+async def test_what_is_not_known_of_an_event_is_coded_and_a_prune_keeps_the_structure(storage: MobStorage) -> None:
+    """Scripts see the type of an event and its run, and nothing else of what no model knows (contract: events-14)."""
+    reset = {"mob_id": "m", "kind": {"type": "mob_reset", "later": SECRET}, "envelope": {"schema_version": 9}}
+    unknown = {"mob_id": "m", "kind": {"type": "mob_exploded", "later": SECRET}, "later": SECRET}
+    batch = [NewMobEvent.model_validate(event) for event in (unknown, reset, unknown)]
+    stored = await storage.events.append_batch(batch)
+    assert [event.model_extra for event in stored] == [{"later": SECRET}, {}, {"later": SECRET}]
+    assert await storage.events.replay_all() == stored
+    assert await storage.events.prune(stored[-1].timestamp + timedelta(seconds=1)) == 2
+    assert await storage.events.replay_all() == [stored[1]]

@@ -84,7 +84,7 @@ def _row(cursor: int, event: NewMobEvent, now: datetime) -> Row:
     """An event as it is stored. Raises InternalError if it cannot be."""
     what = f"{event.kind.type} event of mob {event.mob_id!r}"
     moment = now if event.timestamp is None else event.timestamp
-    stored = MobEvent.model_construct(cursor=cursor, timestamp=moment, mob_id=event.mob_id, kind=event.kind)
+    stored = MobEvent.model_construct(**{**dict(event), "cursor": cursor, "timestamp": moment})
     document = encode(what, stored)
     if isinstance(event.kind, MemberSpawned) and event.kind.bridge_member_ref is not None:
         # The public JSON of a spawned member leaves its reference out.

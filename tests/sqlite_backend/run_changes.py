@@ -42,8 +42,12 @@ class Part(NamedTuple):
     next: FlowRunState | FrameSnapshot | LoopSnapshot
 
     def is_as_expected(self, run: MobRun) -> bool:
-        stored = getattr(run, self.field)
-        return (stored if self.name is None else stored.get(self.name)) == self.expected
+        part = getattr(run, self.field)
+        stored = part if self.name is None else part.get(self.name)
+        if stored is None or self.expected is None:
+            return stored is self.expected
+        # not as models, which take 1 and 1.0 in unknown fields for equal
+        return json_equal(stored.model_dump(mode="json"), self.expected.model_dump(mode="json"))
 
 
 def checked_text(text: str) -> str:
@@ -139,7 +143,9 @@ def _content(entry: FailureLedgerEntry) -> Any:
 def iteration(run: MobRun, entry: LoopIterationLedgerEntry) -> Fields:
     """The row once, however often it is recorded."""
     rows = run.loop_iteration_ledger
-    return {"loop_iteration_ledger": rows if entry in rows else (*rows, entry)}
+    same = (entry.loop_instance_id, entry.iteration, entry.frame_id)
+    known = any((row.loop_instance_id, row.iteration, row.frame_id) == same for row in rows)
+    return {"loop_iteration_ledger": rows if known else (*rows, entry)}
 
 
 def checked_context(context: LoopContext | None) -> LoopContext | None:

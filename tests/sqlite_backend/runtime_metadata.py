@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from redis_mob.codec.runtime_metadata import same_supervisor
 from redis_mob.contracts import MobRuntimeMetadataStore
 from redis_mob.errors import InternalError, ValidationError
 from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRecord
@@ -44,7 +45,8 @@ class SqliteRuntimeMetadataStore(MobRuntimeMetadataStore):
         row = _supervisor_row(mob_id, record)
 
         def compare_and_put(sql: Sql) -> bool:
-            if _find(sql, mob_id) != expected:
+            stored = _find(sql, mob_id)
+            if stored is None or not same_supervisor(stored, expected):
                 return False
             sql.execute("INSERT OR REPLACE INTO supervisors VALUES (?, ?)", row)
             return True

@@ -3,6 +3,10 @@ from typing import Any
 
 class UnpackException(Exception): ...
 
+class ExtraData(ValueError):
+    unpacked: Any
+    extra: bytes
+
 def packb(o: object, *, use_bin_type: bool = ...) -> bytes: ...
 def unpackb(packed: bytes, *, raw: bool = ..., use_list: bool = ..., strict_map_key: bool = ...) -> Any: ...
 

@@ -46,6 +46,7 @@ from redis_mob.testing.conformance.ledgers import (
     TestStepLedger,
     TestStepLedgerOutputs,
 )
+from redis_mob.testing.conformance.other_releases import TestOtherReleases
 from redis_mob.testing.conformance.pruning import TestPruning, TestStructuralEvents
 from redis_mob.testing.conformance.realm_profiles import (
     TestRealmProfileRevisions,
@@ -70,6 +71,7 @@ from redis_mob.testing.conformance.terminal_commit import TestTerminalCommit
 from redis_mob.testing.conformance.terminal_events import TestFailedSteps, TestTerminalEvents
 from redis_mob.testing.conformance.token_limits import TestTokenLimits
 from redis_mob.testing.conformance.transitions import TestLostTransitions, TestTransitions
+from redis_mob.testing.conformance.unknown_fields import TestUnknownFields
 
 __all__ = [
     "TestAsks",
@@ -120,6 +122,7 @@ __all__ = [
     "TestLostTransitions",
     "TestMetadataOfMobs",
     "TestNamesInRuns",
+    "TestOtherReleases",
     "TestOverlays",
     "TestPresenceAndAbsence",
     "TestPruning",
@@ -148,6 +151,7 @@ __all__ = [
     "TestTerminalEvents",
     "TestTokenLimits",
     "TestTransitions",
+    "TestUnknownFields",
     "TestUnreadableMetadata",
     "TestUnreadableRealmProfiles",
     "TestUnreadableRecords",

@@ -27,7 +27,12 @@ _ITERATION = {"loop_instance_id": "loop-1", "iteration": U64_MAX}
 _PAYLOADS: dict[str, dict[str, Any]] = {
     "RunFlow": _SEED,
     "CreateRunSeed": _SEED,
-    "AuthorizeFlowRunReducerCommand": {"run_id": "run", "command": "RegisterTargets", "target_count": 2},
+    "AuthorizeFlowRunReducerCommand": {
+        "run_id": "run",
+        "command": "RegisterTargets",
+        "run_step_key": None,
+        "target_count": 2,
+    },
     "CreateFrameSeed": {
         "run_id": "run",
         "frame_id": "root",
@@ -44,7 +49,11 @@ _PAYLOADS: dict[str, dict[str, Any]] = {
         "node_status": {"n2": "Ready"},
         "ready_queue": ("n2",),
     },
-    "AuthorizeFlowFrameReducerCommand": {"frame_id": "root", "command": "StartRootFrame"},
+    "AuthorizeFlowFrameReducerCommand": {
+        "frame_id": "root",
+        "command": "StartRootFrame",
+        "frame_node_key": None,
+    },
     "CreateLoopSeed": {
         "loop_instance_id": "loop-1",
         "parent_frame_id": "root",
