@@ -97,7 +97,7 @@ class MemoryRuntimeMetadataStore(MobRuntimeMetadataStore):
         place, stored = _placed(mob_id, record)
         wanted, new = as_stored(mob_id, expected), as_stored(mob_id, record)
         overlays = self._access.content.overlays
-        found = _decoded(place, overlays[place]) if place in overlays else None
+        found = opened_overlay(place, overlays[place]) if place in overlays else None
         if found == wanted and found != new:
             overlays[place] = stored
         return found in (wanted, new)

@@ -33,8 +33,6 @@ LOST = {
     "compare supervisor",
     "put overlay",
     "append at another cursor",
-    "insert record, again",
-    "put record, lost",
     "delete record, absent",
 }
 """Questions to which the answer is no."""
