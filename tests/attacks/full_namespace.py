@@ -272,6 +272,7 @@ async def _fill_documents(storage: MobStorage) -> None:
         await storage.runtime_metadata.put_supervisor_authority(mob, authority())
         await storage.runtime_metadata.upsert_external_binding_overlay(mob, overlay(bootstrap_token="token"))  # noqa: S106
     await storage.realm_profiles.create("k", profile())
+    await storage.runtime_metadata.upsert_external_binding_overlay("k", overlay(bootstrap_token="token"))  # noqa: S106
     await _fill_host(storage.host)
     await storage.specs.delete_spec("gone")
     await storage.realm_profiles.delete("gone", 1)
@@ -599,7 +600,7 @@ def _writes_of_documents() -> dict[str, Question]:
             "n", authority()
         ),
         "put overlay, compared": lambda s: s.runtime_metadata.compare_and_put_external_binding_overlay(
-            "m",
+            "k",
             overlay(bootstrap_token="token"),  # noqa: S106
             overlay(bootstrap_token="other"),  # noqa: S106
         ),
@@ -634,7 +635,7 @@ def after_writes(there: FullNamespace) -> dict[str, Question]:
         return view and (view.run, view.executions)
 
     async def overlays(storage: MobStorage) -> Any:
-        return [await storage.runtime_metadata.list_external_binding_overlays(mob) for mob in ("m", "n", "new")]
+        return [await storage.runtime_metadata.list_external_binding_overlays(mob) for mob in ("k", "m", "n", "new")]
 
     return {
         "get_run, after": lambda s: s.runs.get_run(there.stored.run_id),
@@ -683,6 +684,7 @@ def _about_documents() -> dict[str, Question]:
         "record, absent": lambda s: s.records.get("c", "x"),
         "records": lambda s: s.records.list("c"),
         "records behind": lambda s: s.records.list("c", "a", 1),
+        "records of another collection": lambda s: s.records.list("other"),
         "collections": lambda s: s.records.collections(),
         "newest cursor": lambda s: s.transfers.newest_cursor(),
         "supervisors": lambda s: s.transfers.supervisors(),
