@@ -20,6 +20,7 @@ from redis_mob.meerkat.storing import IMPORTS
 from redis_mob.models.base import format_timestamp, json_text
 from redis_mob.models.events import MobEvent
 from redis_mob.models.run_summary import RunFilter
+from redis_mob.models.supervisor import BRIDGE_PROTOCOL_VERSION, SupervisorAuthorityRecord
 from redis_mob.operations.run_list import every_run
 from redis_mob.storage import MobStorage
 
@@ -77,8 +78,7 @@ def _written(path: Path) -> Generator[Path]:
 @contextmanager
 def _database(partial: Path) -> Generator[Put]:
     with contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")  # as the crate does, which opens it in that mode
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA journal_mode = OFF")  # a file that is not completed is deleted
         connection.executescript(schemas.CREATE_TABLES)
         connection.execute("BEGIN")
 
@@ -91,17 +91,23 @@ def _database(partial: Path) -> Generator[Put]:
 
         yield put
         connection.execute("COMMIT")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("PRAGMA journal_mode = WAL")  # in which the crate has it
 
 
 def _publish(partial: Path, path: Path) -> None:
-    partial.chmod(0o600)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
     try:
         path.hardlink_to(partial)  # fails for a file that has come to be there meanwhile
     except FileExistsError:
         raise CasConflictError(f"{shortened(path)} is there already: name a new file") from None
     except OSError:  # a file system without hard links
         partial.rename(path)
+
+
+def _is_of_later_protocol(record: SupervisorAuthorityRecord) -> bool:
+    authorities = (record, record.pending_rotation)
+    return any(one is not None and one.protocol_version != BRIDGE_PROTOCOL_VERSION for one in authorities)
 
 
 class _Export:
@@ -171,14 +177,19 @@ class _Export:
 
     async def _metadata(self) -> None:
         for mob_id, record in (await self._storage.transfers.supervisors()).items():
-            if self._with_secrets:
+            if not self._with_secrets:
+                self._counts["supervisors left out, which are secret"] += 1
+            elif self._of_0_6 and _is_of_later_protocol(record):
+                self._counts["supervisors left out, of a protocol that 0.6 does not speak"] += 1
+            else:
                 self._put(schemas.SUPERVISORS, mob_id, record.model_dump_json().encode())
                 self._counts["supervisors"] += 1
-            else:
-                self._counts["supervisors left out, which are secret"] += 1
         for mob_id, overlay in await self._storage.transfers.overlays():
             if overlay.generation > _GREATEST_INTEGER:
                 self._counts["overlays left out, whose generation has more than 63 bits"] += 1
+                continue
+            if self._of_0_6 and overlay.status in schemas.LATER_STATUSES:
+                self._counts["overlays left out, of a status that 0.6 does not read"] += 1
                 continue
             document = json.loads(overlay.model_dump_json())
             if overlay.bootstrap_token is not None and not self._with_secrets:

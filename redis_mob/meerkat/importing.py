@@ -98,13 +98,15 @@ class _Importer:
 
     async def _events(self) -> None:
         newest = await self._target.newest_cursor()
-        if newest and (there := self._database.count_events(newest)):
-            self._report.already["events"] += there
-            self._progress(there)
+        before = newest
         batch: list[MobEvent] = []
         size, last = 0, newest
-        for cursor, row in self._database.rows(schemas.EVENTS, after=newest):
+        for cursor, row in self._database.rows(schemas.EVENTS):
             if (event := self._event(cursor, row)) is None:
+                self._progress(1)
+                continue
+            if cursor <= before:  # it was read again for its failures alone, which each report names
+                self._report.already["events"] += 1
                 self._progress(1)
                 continue
             last = cursor
@@ -174,7 +176,8 @@ class _Importer:
             try:
                 await self._target.verbatim(table, rows.verbatim_key(keys, rowid, row), rows.verbatim(row))
             except _OF_A_ROW as error:
-                self._report.failures.append(Failure(table, f"rowid {rowid}", str(error)))
+                name = rows.row_name(keys, row) if keys else f"rowid {rowid}"
+                self._report.failures.append(Failure(table, name, str(error)))
             else:
                 self._report.verbatim[what] += 1
             self._progress(1)

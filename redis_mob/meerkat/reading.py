@@ -11,10 +11,7 @@ from typing import Any, TypeAlias
 
 from redis_mob.errors import ValidationError, shortened
 from redis_mob.meerkat.header import HEADER
-from redis_mob.meerkat.schemas import LEDGER, Schema, recognized
-
-_PAGE = 500
-"""Rows that are fetched at a time."""
+from redis_mob.meerkat.schemas import LEDGER, LEDGER_COLUMNS, Schema, recognized
 
 Row: TypeAlias = dict[str, Any]
 """A row: the values of SQLite by column; text that is no UTF-8 has its bytes as surrogates."""
@@ -28,7 +25,7 @@ class MobDatabase:
         self._connection = connection
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
         tables = {str(name): self._columns(name) for (name,) in names if not name.startswith("sqlite_")}
-        self.schema: Schema = recognized(tables, self._ledger() if LEDGER in tables else {})
+        self.schema: Schema = recognized(tables, self._ledger(tables.get(LEDGER, ())))
         self.counts: dict[str, int] = {}
         self._without_rowid = {str(one[1]) for one in connection.execute("PRAGMA table_list") if one[4]}
         self.fingerprint = self._looked_through()
@@ -44,13 +41,8 @@ class MobDatabase:
             f"SELECT {'rowid' if has_rowid else '0'}, {names} FROM {_quoted(table)}{where}",  # noqa: S608
             (-(2**63) if after is None else after,) if has_rowid else (),
         )
-        while page := found.fetchmany(_PAGE):
-            for rowid, *values in page:
-                yield rowid, dict(zip(columns, values, strict=True))
-
-    def count_events(self, most: int) -> int:
-        """How many events have at most this cursor."""
-        return self._connection.execute("SELECT count(*) FROM mob_events WHERE cursor <= ?", (most,)).fetchone()[0]
+        for rowid, *values in found:
+            yield rowid, dict(zip(columns, values, strict=True))
 
     def _columns(self, table: str) -> tuple[str, ...]:
         return tuple(str(column[1]) for column in self._connection.execute(f"PRAGMA table_info({_quoted(table)})"))
@@ -60,7 +52,10 @@ class MobDatabase:
         found = self._connection.execute(f"PRAGMA table_info({_quoted(table)})").fetchall()
         return [str(name) for _, name in sorted((one[5], one[1]) for one in found if one[5])]
 
-    def _ledger(self) -> dict[str, int]:
+    def _ledger(self, columns: tuple[str, ...]) -> dict[Any, Any]:
+        """What the ledger says; empty if there is none, or one of another form."""
+        if not set(columns) >= LEDGER_COLUMNS:
+            return {}
         return dict(self._connection.execute("SELECT domain, version FROM meerkat_schema").fetchall())
 
     def _looked_through(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from redis_mob.errors import ValidationError, shown
 
@@ -59,7 +60,11 @@ KINDS_OF_0_6 = frozenset(
 )
 """The kinds of events that meerkat 0.6.34 reads: a log with another one it refuses as a whole."""
 
+LATER_STATUSES = ("DirectBindPending", "DirectBindBound")
+"""Statuses of overlays that meerkat 0.6.34 refuses, with all overlays of the mob."""
+
 LEDGER = "meerkat_schema"
+LEDGER_COLUMNS = frozenset({"domain", "version"})
 DOMAIN = "mob"
 NEWEST = 12
 """What the ledger of release 0.9.8 says of the tables of mobs."""
@@ -87,8 +92,8 @@ class Schema:
         return [name for name in self.tables[table] if name not in KNOWN[table]]
 
 
-def recognized(tables: Mapping[str, tuple[str, ...]], ledger: Mapping[str, int]) -> Schema:
-    """The schema of a file with these tables, and these versions in its ledger.
+def recognized(tables: Mapping[str, tuple[str, ...]], ledger: Mapping[Any, Any]) -> Schema:
+    """The schema of a file with these tables, and what its ledger says of each domain.
 
     Raises ValidationError for a file that is none of meerkat's.
     """
@@ -99,8 +104,11 @@ def recognized(tables: Mapping[str, tuple[str, ...]], ledger: Mapping[str, int])
         wanted = KNOWN[name] - ({"mob_id"} if name == EVENTS else set())
         if gone := sorted(wanted - set(tables[name])):
             raise ValidationError(f"this is no mob.db of meerkat 0.6.0 to 0.9.8: table {name} has no column {gone[0]}")
-    version = ledger.get(DOMAIN)
+    said = ledger.get(DOMAIN)
+    version = said if isinstance(said, int) else None
     newer: list[str] = []
+    if LEDGER in tables and (said is not version or not set(tables[LEDGER]) >= LEDGER_COLUMNS):
+        newer.append(f"its {LEDGER} does not say versions as numbers by domain")
     if version is not None and version > NEWEST:
         newer.append(f"its {LEDGER} says version {version} of the tables of mobs, and the newest known is {NEWEST}")
     for name in sorted(KNOWN.keys() & tables.keys()):

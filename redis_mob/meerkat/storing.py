@@ -11,6 +11,8 @@ from redis_mob.meerkat.reading import MobDatabase
 from redis_mob.models.events import MobEvent
 from redis_mob.models.profile import StoredRealmProfile
 from redis_mob.models.run import MobRun
+from redis_mob.models.run_summary import RunFilter
+from redis_mob.operations.run_list import every_run
 from redis_mob.security.identity import check_peer_ids
 from redis_mob.storage import MobStorage
 
@@ -156,13 +158,18 @@ class Namespace(Target):
         storage = self._storage
         if await storage.transfers.newest_cursor():
             return "events"
+        async for run in every_run(storage, RunFilter(), None):
+            return f"run {run.run_id}"
         if specs := await storage.specs.list_specs():
             return f"a spec of mob {shown(specs[0])}"
         if profiles := await storage.realm_profiles.list():
             return f"realm profile {shown(profiles[0].name)}"
         if supervisors := await storage.transfers.supervisors():
             return f"the authority of mob {shown(next(iter(supervisors)))}"
-        return "overlays" if await storage.transfers.overlays() else ""
+        if await storage.transfers.overlays():
+            return "overlays"
+        collections = [name for name in await storage.records.collections() if name != IMPORTS]
+        return f"records of collection {shown(collections[0])}" if collections else ""
 
     async def _check_log(self, database: MobDatabase) -> None:
         """Raises CasConflictError if the newest event is none of the file: another program has written the log."""
