@@ -139,7 +139,8 @@ class Namespace(Target):
         metadata = self._storage.runtime_metadata
         if await metadata.put_external_binding_overlay_if_absent(one.mob_id, one.value):
             return True
-        return _same(one.value in await metadata.list_external_binding_overlays(one.mob_id))
+        # replaced by itself, which tells whether it is the one that is there
+        return _same(await metadata.compare_and_put_external_binding_overlay(one.mob_id, one.value, one.value))
 
     async def profile(self, profile: StoredRealmProfile) -> bool:
         return await self._storage.transfers.insert_profile(profile)
