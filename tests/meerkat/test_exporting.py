@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from redis_mob.meerkat.exporting import export_database, export_lines
 from redis_mob.meerkat.importing import import_database
 from redis_mob.meerkat.lines import opened_source
 from redis_mob.storage import MobStorage
+from redis_mob.testing.samples.documents import authority, overlay, rotation
+from tests.cli.command import Command
 from tests.meerkat.files import content, event_row, golden, made
-from tests.meerkat.test_importing import imported
+from tests.meerkat.test_importing import KEY, imported
 from tests.meerkat.test_importing import storage as storage
 
 _NANOSECONDS = re.compile(rb"(:\d\d\.\d{6})\d{3}Z")
@@ -132,3 +135,51 @@ async def test_events_that_0_6_does_not_read_are_left_out_and_counted(storage: M
     assert counts["events left out, of kinds that 0.6 does not read"] == 1
     assert content(tmp_path / "out.db")["mob_events"] == [event_row(1)]
     assert content(tmp_path / "out.db")["mob_event_meta"] == [("next_cursor", 3)]
+
+
+async def test_what_0_6_would_refuse_of_metadata_is_left_out_and_counted(storage: MobStorage, tmp_path: Path) -> None:
+    # contract: meerkat-20
+    later = authority(pending=rotation(2, "peer-a").model_copy(update={"protocol_version": 7}))
+    await storage.runtime_metadata.put_supervisor_authority("m", authority())
+    await storage.runtime_metadata.put_supervisor_authority("later", later)
+    for agent, status in (("a", "Normalized"), ("b", "DirectBindPending"), ("c", "DirectBindBound")):
+        await storage.runtime_metadata.upsert_external_binding_overlay("m", overlay(agent, status=status))
+    await storage.runtime_metadata.upsert_external_binding_overlay("m", overlay("d", generation=2**63))
+    counts = await export_database(storage, tmp_path / "out.db", with_secrets=True)
+    assert counts == {
+        "supervisors": 1,
+        "supervisors left out, of a protocol that 0.6 does not speak": 1,
+        "overlays": 1,
+        "overlays left out, of a status that 0.6 does not read": 2,
+        "overlays left out, whose generation has more than 63 bits": 1,
+    }
+    lines = await export_lines(storage, tmp_path / "out.jsonl", with_secrets=True)
+    assert (lines["supervisors"], lines["overlays"]) == (2, 3)
+
+
+FULL_AT = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.RLIM_INFINITY))
+from redis_mob.cli import main
+main()
+"""
+"""`redis-mob` on a disk on which no file can have more bytes than the first argument says."""
+
+
+@pytest.mark.parametrize("option", ["--mob-db", "--lines"])
+@pytest.mark.parametrize("most", [0, 4096, 200_000])
+async def test_a_full_disk_is_told_and_no_file_is_left(
+    server_url: str, namespace: str, tmp_path: Path, option: str, most: int
+) -> None:
+    # contract: meerkat-20
+    async with MobStorage.open(server_url, namespace=namespace, seal_key=KEY) as storage:
+        (tmp_path / "source").mkdir()
+        await imported(golden(tmp_path / "source"), storage)
+    (tmp_path / "seal.keys").write_text(KEY.to_text())
+    place = ("--url", server_url, "--namespace", namespace, "--seal-keys", "seal.keys")
+    words = (str(most), "export", option, "out", "--with-secrets", *place)
+    with Command(tmp_path, *words, program=("-c", FULL_AT)) as command:
+        ended = await asyncio.to_thread(command.end)
+    assert ended.status == 2, ended.err
+    assert "error: out cannot be written: " in " ".join(ended.err.split())
+    assert names(tmp_path) == ["seal.keys", "source"]
