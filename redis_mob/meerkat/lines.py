@@ -52,26 +52,35 @@ def opened_source(path: Path) -> Generator[MobDatabase]:
     with tempfile.TemporaryDirectory(prefix="redis-mob-import-") as directory:
         copy = Path(directory) / path.name
         try:
-            with (
-                path.open(encoding="utf-8", errors="replace") as lines,
-                closing(sqlite3.connect(copy)) as written,
-            ):
-                written.executescript(CREATE_TABLES + CREATE_RECORDS)
-                with written:
-                    for table, values in _rows(path, lines):
-                        _insert(written, table, values)
-        except (OSError, sqlite3.Error) as error:
-            raise ValidationError(f"{shortened(path)} cannot be read: {error}") from error
+            _write_database(path, copy)
+        except OSError as error:
+            raise ValidationError(f"{shortened(path)} cannot be read: {error.strerror or error}") from None
+        except sqlite3.Error as error:
+            raise ValidationError(
+                f"{shortened(path)} cannot be made into a database in {tempfile.gettempdir()}: {error}. TMPDIR says "
+                "which directory is used"
+            ) from error
         with opened(copy) as database:
             yield database
 
 
-def _insert(connection: sqlite3.Connection, table: str, values: list[Any]) -> None:
-    # the name is one of schemas.py
-    connection.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", values)  # noqa: S608
+def _write_database(path: Path, copy: Path) -> None:
+    with path.open(encoding="utf-8", errors="replace") as lines, closing(sqlite3.connect(copy)) as written:
+        written.execute("PRAGMA journal_mode = OFF")  # it is deleted in any case
+        written.executescript(CREATE_TABLES + CREATE_RECORDS)
+        with written:
+            for number, table, values in _rows(path, lines):
+                try:
+                    # the name is one of schemas.py
+                    written.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", values)  # noqa: S608
+                except sqlite3.IntegrityError:
+                    raise ValidationError(
+                        f"{shortened(path)}, line {number}: {table} has this name already, or a value is missing"
+                    ) from None
 
 
-def _rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, list[Any]]]:
+def _rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, str, list[Any]]]:
+    """The number of each line, the table and the values of its row."""
     count, ended = 0, False
     for number, line in enumerate(lines, 1):
         if number == 1 or not line.strip():
@@ -90,7 +99,7 @@ def _rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, list[Any]]]:
             if len(row) != columns or len(kinds) != columns:
                 raise ValueError(f"a row of {table} has {columns} values")
             count += 1
-            yield table, [_value(kind, one) for kind, one in zip(kinds, row, strict=True)]
+            yield number, table, [_value(kind, one) for kind, one in zip(kinds, row, strict=True)]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValidationError(f"{shortened(path)}, line {number}: this is no row of a namespace: {error}") from None
     if not ended:

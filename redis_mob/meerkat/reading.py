@@ -25,7 +25,7 @@ class MobDatabase:
         self._connection = connection
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
         tables = {str(name): self._columns(name) for (name,) in names if not name.startswith("sqlite_")}
-        self.schema: Schema = recognized(tables, self._ledger(tables.get(LEDGER, ())))
+        self.schema: Schema = recognized(shortened(path), tables, self._ledger(tables.get(LEDGER, ())))
         self.counts: dict[str, int] = {}
         self._without_rowid = {str(one[1]) for one in connection.execute("PRAGMA table_list") if one[4]}
         self.fingerprint = self._looked_through()

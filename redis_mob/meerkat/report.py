@@ -53,7 +53,7 @@ class Report:
         if self.is_repeated:
             return [f"{self.file} has been imported already; nothing was changed"]
         came = "would come" if self.is_dry else "came"
-        lines = [f"{self.file}: meerkat {self.release}"]
+        lines = [f"{self.file}: {self.release}"]
         kinds = [*self.came, *(kind for kind in self.already if kind not in self.came)]
         for kind in kinds:
             there = f", {self.already[kind]:,} were there already" if self.already[kind] else ""

@@ -75,7 +75,7 @@ _OF_LEDGER = {3: "0.8.3-0.8.10", 4: "0.8.11-0.8.25", 10: "0.8.52", 12: "0.9.8"}
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What was recognized in a file: `release` in words, the tables with their columns."""
+    """What was recognized in a file: of which release of which program it is, the tables with their columns."""
 
     release: str
     tables: Mapping[str, tuple[str, ...]]
@@ -92,18 +92,20 @@ class Schema:
         return [name for name in self.tables[table] if name not in KNOWN[table]]
 
 
-def recognized(tables: Mapping[str, tuple[str, ...]], ledger: Mapping[Any, Any]) -> Schema:
-    """The schema of a file with these tables, and what its ledger says of each domain.
+def recognized(file: str, tables: Mapping[str, tuple[str, ...]], ledger: Mapping[Any, Any]) -> Schema:
+    """The schema of the file of this name with these tables, and what its ledger says of each domain.
 
     Raises ValidationError for a file that is none of meerkat's.
     """
     lacking = [name for name in (EVENTS, RUNS) if name not in tables]
     if lacking:
-        raise ValidationError(f"this is no mob.db of meerkat: it has no table {' and no table '.join(lacking)}")
+        raise ValidationError(f"{file} is no mob.db of meerkat: it has no table {' and no table '.join(lacking)}")
     for name in KNOWN.keys() & tables.keys():
         wanted = KNOWN[name] - ({"mob_id"} if name == EVENTS else set())
         if gone := sorted(wanted - set(tables[name])):
-            raise ValidationError(f"this is no mob.db of meerkat 0.6.0 to 0.9.8: table {name} has no column {gone[0]}")
+            raise ValidationError(
+                f"{file} is no mob.db of meerkat 0.6.0 to 0.9.8: table {name} has no column {gone[0]}"
+            )
     said = ledger.get(DOMAIN)
     version = said if isinstance(said, int) else None
     newer: list[str] = []
@@ -118,12 +120,12 @@ def recognized(tables: Mapping[str, tuple[str, ...]], ledger: Mapping[Any, Any])
 
 def _release(tables: Mapping[str, tuple[str, ...]], version: int | None) -> str:
     if RECORDS in tables:
-        return "data of redis_mob, in the tables of 0.6"
+        return "redis_mob"
     if version is not None:
-        return _OF_LEDGER.get(version, f"0.8.3 or later, version {version} of its tables")
+        return "meerkat " + _OF_LEDGER.get(version, f"0.8.3 or later, version {version} of its tables")
     if "mob_id" in tables[EVENTS]:
-        return "0.8.1-0.8.2"
-    return "0.8.0" if "mob_runtime_placed_spawns" in tables else "0.6.0-0.7.31"
+        return "meerkat 0.8.1-0.8.2"
+    return "meerkat 0.8.0" if "mob_runtime_placed_spawns" in tables else "meerkat 0.6.0-0.7.31"
 
 
 CREATE_TABLES = """

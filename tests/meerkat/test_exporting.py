@@ -106,7 +106,7 @@ async def test_lines_come_back_as_they_were(storage: MobStorage, tmp_path: Path)
     assert content(third)["mob_runs"] == [to_microseconds(row) for row in content(tmp_path / "mob.db")["mob_runs"]]
 
 
-@pytest.mark.parametrize("cut", ["last line", "a line", "half a line", "a table", "a value"])
+@pytest.mark.parametrize("cut", ["last line", "a line", "half a line", "a table", "a value", "a name"])
 async def test_lines_that_are_damaged_are_refused(storage: MobStorage, tmp_path: Path, cut: str) -> None:
     await imported(golden(tmp_path), storage)
     path = tmp_path / "out.jsonl"
@@ -121,8 +121,10 @@ async def test_lines_that_are_damaged_are_refused(storage: MobStorage, tmp_path:
             lines[5] = lines[5][: len(lines[5]) // 2]
         case "a table":
             lines[5] = lines[5].replace("mob_events", "sqlite_master")
-        case _:
+        case "a value":
             lines[5] = lines[5].replace('"row":[', '"row":[{},')
+        case _:
+            lines[5] = lines[4]
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(ValidationError, match=r"out\.jsonl"), opened_source(path):
         pass
