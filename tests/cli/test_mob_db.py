@@ -67,7 +67,8 @@ def test_a_row_that_cannot_be_read_is_named_and_ends_with_1(here: Here, tmp_path
         (("import", "newer.db"), "version 99 of the tables"),
         (("import", "mob.db", "--skip-existing"), "--skip-existing is for runs, and FILE holds a mob.db"),
         (("import", "lines.jsonl", "--dry-run"), "--dry-run is for a mob.db, and FILE holds runs"),
-        (("export", "--mob-db", "out.db", "--all"), "leave out RUN, --all and --output"),
+        (("export", "--mob-db", "out.db", "--all"), "leave out RUN, --all, --output and conditions"),
+        (("export", "--lines", "out.jsonl", "--status", "failed"), "leave out RUN, --all, --output and conditions"),
         (("export", "--all", "--with-secrets"), "are for --mob-db"),
     ],
 )

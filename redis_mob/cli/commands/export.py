@@ -73,8 +73,10 @@ def export(
         if mob_db is not None or lines is not None:
             from redis_mob.cli.meerkat_transfer import export_namespace
 
-            if runs or everything or output is not None:
-                raise ValidationError("--mob-db and --lines write a whole namespace: leave out RUN, --all and --output")
+            if runs or everything or output is not None or choice.is_given:
+                raise ValidationError(
+                    "--mob-db and --lines write a whole namespace: leave out RUN, --all, --output and conditions"
+                )
             address = shared_url(url, of_memory="no other process has data there")
             keys = read_seal_keys(seal_keys)
             asyncio.run(
