@@ -52,7 +52,8 @@ end
 -- whether an event is about the run: those of runs name it behind their type
 local function is_of_run(entry)
   local kind = field_of(entry, 'kind')
-  local _, before = string.find(kind, '^{"type":"[^"]*","run_id":"')
+  -- without escapes: a type that is not known may have a quote
+  local _, before = string.find(string.gsub(kind, '\\.', '__'), '^{"type":"[^"]*","run_id":"')
   return before ~= nil and string.sub(kind, before + 1, before + #run_id + 1) == run_id .. '"'
 end
 

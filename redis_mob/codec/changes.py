@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from redis_mob.codec.arguments import instance, text
+from redis_mob.codec.field_groups import OPTIONAL
 from redis_mob.codec.packing import Argument, pack
 from redis_mob.codec.snapshots import Snapshot, beside, encode, groups_changed
 from redis_mob.errors import shown
@@ -71,9 +72,16 @@ def fields_of_frame(frame_id: str, frame: FrameSnapshot) -> list[Argument]:
 
 
 def fields_of_loop(loop_instance_id: str, loop: LoopSnapshot) -> list[Argument]:
-    """Fields and values of a loop as it is first written, or overwritten whole."""
+    """Fields and values of a loop as it is first written."""
     name = text("loop_instance_id", loop_instance_id)
     return _named_fields(name, _encoded_loop(f"loop {shown(name)}", loop))
+
+
+def overwriting_loop(loop_instance_id: str, loop: LoopSnapshot) -> dict[str, list[Argument]]:
+    """A loop that is written without a compare: its fields and values, and the fields of groups that it has not."""
+    fields, encoded = fields_of_loop(loop_instance_id, loop), _encoded_loop("loop", loop)
+    field = _group_field(pack(loop_instance_id))
+    return {"loop": fields, "gone": [field(name) for name in OPTIONAL if name not in encoded.groups]}
 
 
 def _encoded_flow(name: str, state: FlowRunState) -> Snapshot:
@@ -84,7 +92,7 @@ def _encoded_frame(name: str, frame: FrameSnapshot) -> Snapshot:
     state = vars(instance(name, frame, FrameSnapshot)).get("kernel_state")
     # the name is put together only where there is something to say
     encoded = encode(state if isinstance(state, FlowFrameState) else instance(_state_of(name), state, FlowFrameState))
-    return beside(encoded, frame) if frame.__pydantic_extra__ else encoded
+    return beside(encoded, FrameSnapshot, unknown) if (unknown := frame.__pydantic_extra__) else encoded
 
 
 def _encoded_loop(name: str, loop: LoopSnapshot) -> Snapshot:
@@ -92,7 +100,7 @@ def _encoded_loop(name: str, loop: LoopSnapshot) -> Snapshot:
     encoded = encode(
         state if isinstance(state, LoopIterationState) else instance(_state_of(name), state, LoopIterationState)
     )
-    return beside(encoded, loop) if loop.__pydantic_extra__ else encoded
+    return beside(encoded, LoopSnapshot, unknown) if (unknown := loop.__pydantic_extra__) else encoded
 
 
 def _state_of(name: str) -> str:

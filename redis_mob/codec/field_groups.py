@@ -21,7 +21,8 @@ UNKNOWN = b"unknown"
 """The group of the fields of a state that its class does not have; most states have none, and no such group."""
 BESIDE = b"beside"
 """The group of the fields that stand beside the state in a frame or loop, and that its class does not have."""
-NO_BLOCKS = frozenset((PLAN, SCHEDULER, UNKNOWN, BESIDE))
+OPTIONAL = (UNKNOWN, BESIDE)
+NO_BLOCKS = frozenset((PLAN, SCHEDULER, *OPTIONAL))
 MEMORY = "_snapshot"
 """Where a state remembers its snapshot."""
 

@@ -123,9 +123,9 @@ def copied_inputs(values: Sequence[FlowAuthorityInput]) -> list[FlowAuthorityInp
 
 
 def _text_of(inputs: list[FlowAuthorityInput], *, is_vouched: bool = False) -> bytes:
-    for value in inputs:
-        if not isinstance(value, STORABLE_INPUTS):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InternalError(f"{type(value).__name__} is no input that the log of a run may hold")
+    for kind in {*map(type, inputs)}.difference(STORABLE_INPUTS):
+        if not issubclass(kind, STORABLE_INPUTS):
+            raise InternalError(f"{kind.__name__} is no input that the log of a run may hold")
     return storable_json(
         "authority_inputs",
         lambda: _INPUTS.dump_json(inputs, warnings="error"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from redis_mob.codec import changes, ledgers
 from redis_mob.codec.arguments import instance, storable
@@ -15,11 +15,13 @@ from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs, inputs_reader
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
+from redis_mob.codec.payloads import Payload
 from redis_mob.codec.run_heads import COUNT, COUNTED, RunHead, check_count
 from redis_mob.codec.snapshot_reading import Whole, whole
-from redis_mob.codec.unknown_fields import decode_fields, stored_fields, unknown_fields, with_unknown_fields
+from redis_mob.codec.texts import unpacked
+from redis_mob.codec.unknown_fields import stored_fields, with_unknown_fields
 from redis_mob.errors import InternalError, SerializationError, shown
-from redis_mob.models.base import SortedDict, canonical_run_id, presorted
+from redis_mob.models.base import Model, SortedDict, canonical_run_id, is_none, presorted
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
 from redis_mob.models.role_targets import RoleTargets
 from redis_mob.models.run import MobRun
@@ -35,6 +37,7 @@ _HEAD_CHECKS = field_checks(
     "loop_iteration_ledger",
     "root_step_outputs",
     "flow_authority_inputs",
+    "flow_definition_digest",
     "role_targets",
 )
 """The checks of what belongs to the run itself; its parts are checked where they are encoded."""
@@ -43,9 +46,13 @@ _HEAD_CHECKS = field_checks(
 _FURTHER = b"further"
 """The field of the run hash that holds what runs of schema 6 have not, as a JSON object; most have none of it."""
 
-_OF_LATER_RELEASES = ("flow_definition_digest", "role_targets")
 
-_ROLE_TARGETS: TypeAdapter[SortedDict[tuple[str, ...]]] = TypeAdapter(RoleTargets, config=ConfigDict(defer_build=True))
+class _Further(Model):
+    """What is in that field; what no class of ours has is behind the others."""
+
+    flow_definition_digest: str | None = Field(default=None, exclude_if=is_none)
+    role_targets: RoleTargets | None = Field(default=None, exclude_if=is_none)
+
 
 _CREATED = b"created"
 """The field of the index that every run has, so that a lost run hash is told from a run that never was."""
@@ -75,8 +82,8 @@ def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
         COUNTED,
         b"1",
     ]
-    if further := _further(run):
-        head += (_FURTHER, stored_fields(MobRun, further))
+    if (further := _further(run)) is not None:
+        head += (_FURTHER, further)
     if run.completed_at is not None:
         head += (b"completed_at", encode_number(ledgers.microseconds(run.completed_at)))
     return [
@@ -93,23 +100,22 @@ def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
     ]
 
 
-def _further(run: MobRun) -> dict[str, Any]:
-    """What a run has that runs of schema 6 have not: fields of later releases, and those that no class of ours has."""
-    known = {name: value for name in _OF_LATER_RELEASES if (value := getattr(run, name)) is not None}
-    if "role_targets" in known:
-        known["role_targets"] = _ROLE_TARGETS.validate_python(known["role_targets"])
-    return {**known, **(unknown_fields(run) or {})}
+def _further(run: MobRun) -> Payload | None:
+    """What a run has that runs of schema 6 have not; None for most."""
+    unknown, digest, targets = run.__pydantic_extra__, run.flow_definition_digest, run.role_targets
+    if not unknown and digest is targets is None:
+        return None
+    known = _Further(flow_definition_digest=digest, role_targets=targets).model_dump(mode="json")
+    return stored_fields(MobRun, {**known, **(unknown or {})})
 
 
 def _read_further(fields: dict[str, Any], stored: bytes | None) -> dict[str, Any] | None:
     """Adds the fields of later releases to those of a run; gives those that no class of ours has."""
     if stored is None:
         return None
-    further = decode_fields(stored)
-    fields["flow_definition_digest"] = further.pop("flow_definition_digest", None)
-    if (targets := further.pop("role_targets", None)) is not None:
-        fields["role_targets"] = _ROLE_TARGETS.validate_python(targets)
-    return further
+    further = _Further.model_validate_json(unpacked(stored))
+    fields.update(vars(further))
+    return further.__pydantic_extra__
 
 
 def _step_outputs(run: MobRun) -> Iterable[tuple[bytes, bytes]]:

@@ -34,7 +34,7 @@ from redis_mob.codec.field_groups import (
     group_of,
 )
 from redis_mob.codec.layouts import LAYOUTS, VALUES, Column, Layout
-from redis_mob.codec.unknown_fields import group_of_fields, unknown_fields
+from redis_mob.codec.unknown_fields import group_of_fields
 from redis_mob.errors import InternalError
 from redis_mob.models.base import Model
 from redis_mob.models.flow import FlowFrameState, FlowRunState, LoopIterationState
@@ -124,12 +124,9 @@ def are_blocks(groups: Collection[bytes], rows: Iterable[Row], ids: tuple[str, .
     return len(groups) == usual and all(row.keys is None for row in rows)
 
 
-def beside(snapshot: Snapshot, holder: Model) -> Snapshot:
-    """The snapshot of a frame or loop, whose state has this one: unknown fields beside the state belong to it."""
-    group = group_of_fields(type(holder), unknown_fields(holder))
-    if group is None:
-        return snapshot
-    groups = {**snapshot.groups, BESIDE: group}
+def beside(snapshot: Snapshot, holder: type[Model], unknown: Mapping[str, Any]) -> Snapshot:
+    """The snapshot of a frame or loop, whose state has this one, with the unknown fields beside that state."""
+    groups = {**snapshot.groups, BESIDE: group_of_fields(holder, unknown)}
     digests = Digests.of(groups)
     return replace(snapshot, groups=groups, digest=digests.digest, digests=digests, base=None, others={})
 

@@ -22,11 +22,6 @@ from redis_mob.models.base import Model, check_value, json_text
 M = TypeVar("M", bound=Model)
 
 
-def unknown_fields(model: Model) -> dict[str, Any] | None:
-    """The fields of a model that its class does not have; None if there are none."""
-    return model.__pydantic_extra__ or None
-
-
 def with_unknown_fields(model: M, fields: dict[str, Any] | None) -> M:
     """The same model, which was just made, with these fields that its class does not have."""
     if fields:
@@ -59,9 +54,9 @@ def stored_fields(kind: type[Model], fields: Mapping[str, Any], before: bytes = 
     return payload(before + packed(text), before + text, clear=len(before))
 
 
-def group_of_fields(kind: type[Model], fields: Mapping[str, Any] | None) -> Group | None:
-    """The group of a snapshot that holds unknown fields; None if there are none. Raises like `encode_fields`."""
-    return None if fields is None else read_group(encode_fields(kind, fields))
+def group_of_fields(kind: type[Model], fields: Mapping[str, Any]) -> Group:
+    """The group of a snapshot that holds unknown fields. Raises like `encode_fields`."""
+    return read_group(encode_fields(kind, fields))
 
 
 def read_group(data: bytes) -> Group:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 from pydantic import ValidationError
 
 from redis_mob.errors import DefinitionError
+from redis_mob.models.base import json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.documents import complaints
 from redis_mob.models.mob_retention import TABLE, MobRetention
@@ -89,5 +90,8 @@ def _from_json(text: str, *, strict: bool, tell: Tell) -> DefinitionFile:
         raise DefinitionError(complaints(error, json.loads(text) if readable else None)) from error
     document = cast("dict[str, Any]", json.loads(text))
     retention = document.pop(TABLE, None)
+    if TABLE in (definition.model_extra or {}):
+        # it stands beside the definition, which would keep it as an unknown field
+        definition = MobDefinition.model_validate_json(json_text(document))
     tell_unknown(unknown_keys(definition, document), strict=strict, tell=tell)
     return DefinitionFile(definition, MobRetention.from_table(retention, definition.flows))

@@ -348,7 +348,9 @@ class Mob:
 
     def _defined(self, roles: Mapping[str, Role], flows: Mapping[str, FlowSpec]) -> MobDefinition:
         profiles = {role_id: role.profile for role_id, role in roles.items() if role_id != ALL_ROLES}
-        return self._validated({**dict(self._base), "profiles": profiles, "flows": dict(flows)})
+        sections = {name: getattr(self._base, name) for name in MobDefinition.model_fields}
+        known = self._validated({**sections, "profiles": profiles, "flows": dict(flows)})
+        return known.model_copy(update=self._base.model_extra)
 
     def _validated(self, document: dict[str, Any]) -> MobDefinition:
         return model_of(f"mob {shown(self.id)}", MobDefinition, **document)

@@ -42,7 +42,7 @@ from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.signals import MemorySignals
 from redis_mob.memory.turns import let_others_run
 from redis_mob.memory.workers import MemoryWorkers
-from redis_mob.models import MobDefinition, MobRun, MobRunStatus
+from redis_mob.models import FrameSnapshot, LoopSnapshot, MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.due_work import DueWork
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.labels import NO_LABELS, Labels
@@ -51,6 +51,7 @@ from redis_mob.notifications.run_messages import about, messages_of, run_message
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 
 T = TypeVar("T")
+H = TypeVar("H", FrameSnapshot, LoopSnapshot)
 
 
 class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, MemorySignals, MemoryWorkers, ExecutionStore):
@@ -285,9 +286,9 @@ def _after(stored: MobRun, transition: Transition, now: datetime) -> MobRun:
     before, after = transition.before.run, transition.run
     run = stored.model_copy(
         update={
-            "flow_state": after.flow_state if transition.is_decision else stored.flow_state,
-            "frames": stored.frames.set(*_changed(before.frames, after.frames).items()),
-            "loops": stored.loops.set(*_changed(before.loops, after.loops).items()),
+            "flow_state": changes.kept(after.flow_state) if transition.is_decision else stored.flow_state,
+            "frames": stored.frames.set(*_kept(_changed(before.frames, after.frames))),
+            "loops": stored.loops.set(*_kept(_changed(before.loops, after.loops))),
         }
     )
     if after.status != before.status:
@@ -305,6 +306,10 @@ def _after(stored: MobRun, transition: Transition, now: datetime) -> MobRun:
     for iteration in transition.iteration_rows:
         run = changes.with_iteration(run, iteration)
     return run
+
+
+def _kept(parts: Mapping[str, H]) -> list[tuple[str, H]]:
+    return [(name, changes.kept(part)) for name, part in parts.items()]
 
 
 def _same(one: Execution | None, other: Execution | None) -> bool:

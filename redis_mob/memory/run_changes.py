@@ -17,7 +17,6 @@ from redis_mob.codec.ledgers import (
 )
 from redis_mob.codec.snapshot_reading import decode
 from redis_mob.codec.snapshots import encode
-from redis_mob.codec.unknown_fields import unknown_fields
 from redis_mob.models import (
     FailureLedgerEntry,
     FlowAuthorityInput,
@@ -53,10 +52,15 @@ def are_equal(one: C | None, other: C | None) -> bool:
     return one == other and (one is None or other is None or json_equal(_unknown(one), _unknown(other)))
 
 
-def _unknown(state: Model) -> list[dict[str, Any]]:
+def kept(part: C) -> C:
+    """The same state, for the store to keep: what lies in unknown fields can be changed, and is copied."""
+    return copied(part) if any(_unknown(part)) else part
+
+
+def _unknown(part: FlowRunState | FrameSnapshot | LoopSnapshot) -> list[dict[str, Any]]:
     """The unknown fields of a state, and of what it lies in."""
-    inner: Model | None = getattr(state, "kernel_state", None)
-    return [unknown_fields(one) or {} for one in (state, inner) if one is not None]
+    models = (part,) if isinstance(part, FlowRunState) else (part, part.kernel_state)
+    return [one.__pydantic_extra__ or {} for one in models]
 
 
 def copied_json(what: str, value: Any) -> Any:
@@ -73,19 +77,19 @@ def next_flow_state(expected: FlowRunState, following: FlowRunState) -> FlowRunS
 def next_frame(frame_id: str, expected: FrameSnapshot | None, following: FrameSnapshot) -> FrameSnapshot:
     """The next state of a frame as a server would give it back. Raises like `codec.changes.change_of_frame`."""
     change_of_frame(frame_id, expected, following)
-    return following.model_copy(update={"kernel_state": decoded(following.kernel_state)})
+    return kept(following).model_copy(update={"kernel_state": decoded(following.kernel_state)})
 
 
 def next_loop(loop_instance_id: str, expected: LoopSnapshot | None, following: LoopSnapshot) -> LoopSnapshot:
     """The next state of a loop as a server would give it back. Raises like `codec.changes.change_of_loop`."""
     change_of_loop(loop_instance_id, expected, following)
-    return following.model_copy(update={"kernel_state": decoded(following.kernel_state)})
+    return kept(following).model_copy(update={"kernel_state": decoded(following.kernel_state)})
 
 
 def first_loop(loop_instance_id: str, loop: LoopSnapshot) -> LoopSnapshot:
     """A loop that is written without a compare. Raises like `codec.changes.fields_of_loop`."""
     fields_of_loop(loop_instance_id, loop)
-    return loop.model_copy(update={"kernel_state": decoded(loop.kernel_state)})
+    return kept(loop).model_copy(update={"kernel_state": decoded(loop.kernel_state)})
 
 
 def checked_step_entry(entry: StepLedgerEntry) -> StepLedgerEntry:

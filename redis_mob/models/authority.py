@@ -6,7 +6,6 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
-    SerializeAsAny,
     TypeAdapter,
     ValidatorFunctionWrapHandler,
 )
@@ -110,22 +109,24 @@ class _AsWritten:
     def __init__(self, key: str, without_key: type[Model]) -> None:
         self._key, self._without_key = key, without_key
 
-    def _read(self, command: Model) -> Model:
-        if self._key in command.__pydantic_fields_set__:
-            return command
-        fields = {name: item for name, item in vars(command).items() if name != self._key}
-        return self._without_key.model_validate({**fields, **(command.model_extra or {})})
-
-    def _taken(self, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        command = handler(value)
-        return command if isinstance(value, Model) else self._read(command)
-
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        key, without_key = self._key, self._without_key
+
+        def read(command: Model) -> Model:
+            if key in command.__pydantic_fields_set__:
+                return command
+            fields = {name: item for name, item in vars(command).items() if name != key}
+            return without_key.model_validate({**fields, **(command.model_extra or {})})
+
+        def taken(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+            # one that was made in Python says what its class says
+            return validate(value) if isinstance(value, Model) else read(validate(value))
+
         command = handler(source)
-        # one that was made in Python says what its class says; to wrap what reads JSON takes twice as long
         return core_schema.json_or_python_schema(
-            core_schema.no_info_after_validator_function(self._read, command),
-            core_schema.no_info_wrap_validator_function(self._taken, command),
+            core_schema.no_info_after_validator_function(read, command),  # to wrap it takes twice as long
+            core_schema.no_info_wrap_validator_function(taken, command),
+            serialization=core_schema.simple_ser_schema("any"),  # as the class of the command says
         )
 
 
@@ -163,7 +164,7 @@ class AuthorizeFlowRunReducerCommand(Model):
     """A command to the run machine."""
 
     input: Literal["AuthorizeFlowRunReducerCommand"] = "AuthorizeFlowRunReducerCommand"
-    payload: SerializeAsAny[Annotated[RunCommand, _AsWritten("run_step_key", RunCommandWithoutKey)]]
+    payload: Annotated[RunCommand, _AsWritten("run_step_key", RunCommandWithoutKey)]
 
 
 class CreateFrameSeed(Model):
@@ -177,7 +178,7 @@ class AuthorizeFlowFrameReducerCommand(Model):
     """A command to a frame machine."""
 
     input: Literal["AuthorizeFlowFrameReducerCommand"] = "AuthorizeFlowFrameReducerCommand"
-    payload: SerializeAsAny[Annotated[FrameCommand, _AsWritten("frame_node_key", FrameCommandWithoutKey)]]
+    payload: Annotated[FrameCommand, _AsWritten("frame_node_key", FrameCommandWithoutKey)]
 
 
 class CreateLoopSeed(Model):

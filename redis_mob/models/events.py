@@ -174,8 +174,7 @@ STRUCTURAL_KINDS = (
     "members_wired_batch",
     "members_unwired",
 )
-"""Kinds of events from which the structure of a mob is rebuilt; later releases of meerkat write those that have no
-class here (contract: events-14)."""
+"""Kinds of events from which the structure of a mob is rebuilt; one has no class here (contract: events-14)."""
 
 
 class EventEnvelope(SecretModel):
@@ -214,12 +213,12 @@ class MobEvent(SecretRecord):
 def run_of_kind(kind: MobEventKind) -> str | None:
     """The run that something happened in; None if it is about the mob or its members."""
     # not by getattr: what a class does not know may have any name
-    return kind.run_id if isinstance(kind, UnknownEvent) else vars(kind).get("run_id")
+    return kind.run_id if type(kind) is UnknownEvent else vars(kind).get("run_id")
 
 
 def flow_of_kind(kind: MobEventKind) -> str | None:
     """The flow that something happened in, if it says so."""
-    return kind.flow_id if isinstance(kind, UnknownEvent) else vars(kind).get("flow_id")
+    return kind.flow_id if type(kind) is UnknownEvent else vars(kind).get("flow_id")
 
 
 def terminal_identity(kind: MobEventKind) -> tuple[str, str] | None:

@@ -56,7 +56,7 @@ class SupervisorPendingRotationRecord(_Authority):
         )
 
     def authority_record(self) -> "SupervisorAuthorityRecord":
-        """The authority this rotation leads to, with no rotation pending."""
+        """The authority this rotation leads to, with no rotation pending, and without what only a rotation has."""
         return SupervisorAuthorityRecord(
             secret_key=self.secret_key,
             public_peer_id=self.public_peer_id,

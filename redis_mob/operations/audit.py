@@ -55,8 +55,9 @@ def action_of(event: MobEvent) -> OperatorAction | None:
     try:
         call: Any = json.loads(kind.audit_invocation_id or "")
         told = cast("dict[str, Any]", call) if isinstance(call, dict) else {}
-        return OperatorAction(action=kind.tool_name, user=kind.caller_provenance.caller_member_id or "", **told)
-    except (ValueError, TypeError):
+        known = {"action": kind.tool_name, "user": kind.caller_provenance.caller_member_id or ""}
+        return OperatorAction.model_validate({**told, **known})
+    except ValueError:
         return None
 
 

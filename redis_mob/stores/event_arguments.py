@@ -53,14 +53,15 @@ def stored_event(event: NewMobEvent, reply: Sequence[bytes | int]) -> MobEvent:
     from redis_mob.models.events import MobEvent
 
     cursor, timestamp = reply
-    return MobEvent.model_construct(
+    stored = MobEvent.unchecked(
         cursor=int(cursor),
         timestamp=moment(int(timestamp)),
         mob_id=event.mob_id,
         kind=event.kind,
         envelope=event.envelope,
-        **unknown_of(event),
     )
+    unknown = unknown_of(event)
+    return stored.model_copy(update=unknown) if unknown else stored
 
 
 def cursor_argument(cursor: int) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import member, text
-from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted, fields_of_loop
+from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted, overwriting_loop
 from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.run_heads import place_prefix, run_id_of_place
 from redis_mob.codec.runs import decode_run, encode_run, run_parts
@@ -190,7 +190,7 @@ class RedisRunStore(MobRunStore):
             "runs/upsert_loop_snapshot",
             [keys.run, keys.loops, keys.iterations, keys.index],
             {
-                "loop": fields_of_loop(loop_instance_id, snapshot),
+                **overwriting_loop(loop_instance_id, snapshot),
                 "entry": (b"", b"") if ledger_entry is None else ledgers.iteration_arguments(ledger_entry),
             },
         )

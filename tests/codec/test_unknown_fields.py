@@ -158,6 +158,25 @@ def test_runs_30_an_unknown_field_that_is_no_json_cannot_be_stored(value: Any) -
             encode_run(wrong)
 
 
+@pytest.mark.parametrize(
+    "damaged", [b"{", b"[]", b"1", b'{"flow_definition_digest":1}', b'{"role_targets":{}}', b'{"x":NaN}', b"\x01x"]
+)
+def test_runs_30_damage_of_what_belongs_to_the_run_itself_is_refused(damaged: bytes) -> None:
+    run = with_unknown(new_run())
+    parts = stored(run)
+    head = {**parts.core.head, b"further": damaged}
+    assert head.keys() == parts.core.head.keys()
+    with pytest.raises(SerializationError, match=f"run {run.run_id}: head"):
+        decode_run(run.run_id, parts._replace(core=parts.core._replace(head=head)))
+
+
+@pytest.mark.parametrize("wrong", [{"flow_definition_digest": 1}, {"role_targets": {"a": ["m", "m"]}}])
+def test_runs_32_what_the_run_itself_says_is_checked_before_it_is_stored(wrong: dict[str, Any]) -> None:
+    [name] = wrong
+    with pytest.raises(InternalError, match=name):
+        encode_run(new_run().model_copy(update=wrong))
+
+
 @pytest.mark.parametrize("targets", [{}, {"a": []}, {"a": ["m", "m"]}, {"a": "m"}, [], {"a": [1]}])
 def test_runs_32_role_targets_that_bind_nothing_are_refused(targets: Any) -> None:
     document = written(new_run())

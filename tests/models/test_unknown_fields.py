@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any, NamedTuple, cast
 
 import pytest
@@ -114,29 +115,33 @@ names = (
 unknown_fields = st.dictionaries(names, values, min_size=1, max_size=3)
 
 
-def sprinkled(value: object, document: Any, draw: st.DataObject) -> Any:
-    """The document from which a value was read, with unknown fields in some of the objects that are models."""
+def sprinkled(value: object, document: Any, more: Callable[[], dict[str, Any]]) -> Any:
+    """The document from which a value was read, with more fields in the objects that are models, where unknown."""
     match value, document:
         case Model(), dict():
             table = {**cast("dict[str, Any]", document)}
             fields = {one.alias or name: name for name, one in type(value).model_fields.items()}
             for spelled, name in fields.items():
                 if spelled in table:
-                    table[spelled] = sprinkled(vars(value)[name], table[spelled], draw)
-            if type(value).model_config.get("extra") == "allow" and draw.draw(st.integers(0, 3)) == 0:
+                    table[spelled] = sprinkled(vars(value)[name], table[spelled], more)
+            if type(value).model_config.get("extra") == "allow":
                 known = {*fields, *fields.values()}
-                more = draw.draw(unknown_fields)
-                table |= {name: one for name, one in more.items() if name not in known}
+                table |= {name: one for name, one in more().items() if name not in known}
             return table
         case dict(), dict():
             items = cast("dict[str, Any]", document)
             held = cast("dict[str, object]", value)
-            return {key: sprinkled(held[key], item, draw) if key in held else item for key, item in items.items()}
+            return {key: sprinkled(held[key], item, more) if key in held else item for key, item in items.items()}
         case tuple(), list():
             pairs = zip(cast("tuple[object, ...]", value), cast("list[Any]", document), strict=False)
-            return [sprinkled(one, item, draw) for one, item in pairs]
+            return [sprinkled(one, item, more) for one, item in pairs]
         case _:
             return document
+
+
+def in_one_of_four(data: st.DataObject) -> Callable[[], dict[str, Any]]:
+    """Draws unknown fields for some of the objects of a document."""
+    return lambda: data.draw(unknown_fields) if data.draw(st.integers(0, 3)) == 0 else {}
 
 
 @given(data=st.data())
@@ -145,11 +150,21 @@ def test_golden_documents_keep_random_unknown_fields(data: st.DataObject) -> Non
     golden = data.draw(st.sampled_from(GOLDEN))
     read = golden.read(json.dumps(golden.document))
     written = json.loads(golden.write(read))
-    given_more = sprinkled(read, written, data)
+    given_more = sprinkled(read, written, in_one_of_four(data))
     again = golden.read(json.dumps(given_more))
     assert json_equal(json.loads(golden.write(again)), given_more)
     assert (again == read) is json_equal(given_more, written)
     assert again == golden.read(golden.write(again)) == copy.deepcopy(again) == pickle.loads(pickle.dumps(again))  # noqa: S301
+
+
+@given(more=st.lists(unknown_fields, min_size=1, max_size=20))
+@settings(max_examples=10, deadline=None)
+def test_every_object_of_every_golden_document_keeps_unknown_fields(more: list[dict[str, Any]]) -> None:
+    for golden in GOLDEN:
+        in_turn = cycle(more)
+        read = golden.read(json.dumps(golden.document))
+        given_more = sprinkled(read, json.loads(golden.write(read)), in_turn.__next__)
+        assert json_equal(json.loads(golden.write(golden.read(json.dumps(given_more)))), given_more)
 
 
 STORED = [line["stored"] for line in read_jsonl("wire/events.jsonl")]
@@ -162,7 +177,7 @@ def test_golden_rows_keep_random_unknown_fields_and_kinds(data: st.DataObject) -
     row = json.loads(encode_stored_event(decode_stored_event(json.dumps(data.draw(st.sampled_from(STORED))))))
     event = row["event"]
     kind = decode_stored_event(json.dumps(row)).kind
-    event["kind"] = sprinkled(kind, event["kind"], data)
+    event["kind"] = sprinkled(kind, event["kind"], in_one_of_four(data))
     if data.draw(st.booleans()):
         event["kind"] |= {"type": data.draw(kinds)}
     event |= {name: one for name, one in data.draw(unknown_fields).items() if name not in (*event, "envelope")}

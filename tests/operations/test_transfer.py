@@ -197,6 +197,8 @@ async def test_runs_31_a_run_goes_on_with_the_unknown_fields_of_its_states(
     assert all(one.model_extra == LATER for one in ended.flow_authority_inputs[: len(later.flow_authority_inputs)])
     assert ended.flow_state != later.flow_state
     await agreeing(target, run.run_id)
+    forked = await target.runs.get_run(await FleetAdmin(target).fork(run.run_id))
+    assert forked is not None and not forked.model_extra and not forked.flow_state.model_extra
 
 
 async def test_signals_that_wait_come_along(storage: MobStorage, target: MobStorage) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from redis_mob.codec.events import unknown_of
 from redis_mob.errors import InternalError, SerializationError
 from redis_mob.models import MemberSpawned, MobEvent, NewMobEvent, StepFailed, terminal_identity
 from redis_mob.models.base import SCHEMA_VERSION, json_text
@@ -84,7 +85,8 @@ def _row(cursor: int, event: NewMobEvent, now: datetime) -> Row:
     """An event as it is stored. Raises InternalError if it cannot be."""
     what = f"{event.kind.type} event of mob {event.mob_id!r}"
     moment = now if event.timestamp is None else event.timestamp
-    stored = MobEvent.model_construct(**{**dict(event), "cursor": cursor, "timestamp": moment})
+    stored = MobEvent.unchecked(**{**vars(event), "cursor": cursor, "timestamp": moment})
+    stored = stored.model_copy(update=unknown_of(event))
     document = encode(what, stored)
     if isinstance(event.kind, MemberSpawned) and event.kind.bridge_member_ref is not None:
         # The public JSON of a spawned member leaves its reference out.

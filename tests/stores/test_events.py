@@ -69,7 +69,7 @@ async def test_case_037_wrong_version_is_rejected(
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("kind", b'{"type":"mob_rested"}'),
+        ("kind", b'{"type":"mob_created"}'),
         ("kind", b"\xff"),
         ("mob_id", b"\xff"),
         ("timestamp", b"noon"),

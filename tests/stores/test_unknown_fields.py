@@ -18,7 +18,7 @@ from tests.support.sprinkled import sprinkled
 RUNS = [line.get("run") or line["canonical"] for line in read_jsonl("wire/runs.jsonl") if "error" not in line]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_runs_30_any_golden_run_is_read_and_compared_with_its_unknown_fields(
     storage: MobStorage, data: st.DataObject

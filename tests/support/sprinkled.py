@@ -16,7 +16,10 @@ JSON = st.recursive(
     max_leaves=6,
 )
 
-_UNKNOWN = st.dictionaries(st.text(max_size=8), JSON, max_size=3)
+_NAMES = st.text(max_size=8) | st.sampled_from(
+    ["kernel_state", "payload", "unknown", "beside", "model_extra", "__class__", "_snapshot", "_unread", "copy"]
+)
+_UNKNOWN = st.dictionaries(_NAMES, JSON, max_size=3)
 
 
 def places(value: object, document: Any) -> Iterator[tuple[type[Model], dict[str, Any]]]:

@@ -15,7 +15,7 @@ from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.events import NewMobEvent, OperatorActionRecorded
 from redis_mob.models.flow_spec import RetrySpec
 from redis_mob.models.message import BlobImageBlock, TextBlock
-from redis_mob.operations.audit import OperatorAction, record
+from redis_mob.operations.audit import OperatorAction, action_of, record
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.ui import log_pages, run_lists, run_views
@@ -175,6 +175,16 @@ async def test_events_come_by_pages_and_only_those_of_the_run(
     assert few["next"] is not None
 
 
+async def test_an_event_of_an_unknown_kind_is_among_those_of_its_run(
+    page: httpx.AsyncClient, storage: MobStorage, failed: str
+) -> None:
+    """With all that it says (contract: json-11)."""
+    kind = {"type": "mob_exploded", "run_id": failed, "step_id": [1], "later": {"a": [1, None]}}
+    await storage.events.append(NewMobEvent.model_validate({"mob_id": "mob", "kind": kind}))
+    assert (await got(page, f"/api/runs/{failed}/events"))["events"][-1]["kind"] == kind
+    assert (await got(page, f"/api/runs/{failed}"))["status"] == "failed"
+
+
 async def test_no_event_shows_the_token_of_an_operator(
     page: httpx.AsyncClient, storage: MobStorage, failed: str
 ) -> None:
@@ -194,6 +204,16 @@ async def test_what_operators_did_with_a_run_is_among_its_events(page: httpx.Asy
     await record(storage, "mob", did)
     told = (await got(page, f"/api/runs/{run_id}/events"))["events"][-1]
     assert told["action"] == {"action": "pause", "user": "olga", "on": f"runs/{run_id}", "reason": "a look"}
+
+
+async def test_what_a_later_release_says_of_an_action_is_told_too(storage: MobStorage) -> None:
+    did = OperatorAction.model_validate({"action": "pause", "user": "olga", "on": "mob", "key": "k" * 8})
+    event = await record(storage, "mob", did)
+    assert isinstance(event.kind, OperatorActionRecorded)
+    assert action_of(event) == did
+    call = json.dumps({**json.loads(event.kind.audit_invocation_id or ""), "later": 1})
+    changed = event.model_copy(update={"kind": event.kind.model_copy(update={"audit_invocation_id": call})})
+    assert action_of(changed) == did.model_copy(update={"later": 1})
 
 
 @pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")

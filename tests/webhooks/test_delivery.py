@@ -10,6 +10,8 @@ from random import Random
 import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from redis_mob.models.base import json_equal
+from redis_mob.models.events import NewMobEvent
 from redis_mob.models.webhook import StoredWebhook
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
@@ -82,6 +84,22 @@ async def test_what_is_filtered_out_is_not_posted(storage: MobStorage) -> None:
             [cursor] = await tell(storage, 1)
             await up_to(storage, cursor)
     assert receiver.cursors() == [cursor]
+
+
+async def test_an_event_of_an_unknown_kind_is_posted_as_it_came(storage: MobStorage) -> None:
+    """It is found by its kind and its flow (contract: json-11)."""
+    kind = {"type": "mob_exploded", "run_id": run_number(1), "flow_id": "f", "later": {"a": [1, 1.0, None]}}
+    unknown = NewMobEvent.model_validate({"mob_id": "mob", "kind": kind, "envelope": {"schema_version": 9}, "more": 1})
+    other = NewMobEvent.model_validate({"mob_id": "mob", "kind": {**kind, "flow_id": "g", "run_id": run_number(2)}})
+    with receiving() as receiver:
+        await made(storage, receiver.url, flow="f", kinds=["mob_exploded"])
+        async with delivering(storage):
+            await tell(storage, 1)
+            cursors = [one.cursor for one in await storage.events.append_batch([unknown, other])]
+            await up_to(storage, cursors[-1])
+    [one] = receiver.taken
+    assert json_equal(one.event["kind"], kind)
+    assert (one.cursor, one.event["envelope"], one.event["more"]) == (cursors[0], {"schema_version": 9}, 1)
 
 
 async def test_a_run_that_is_held_up_holds_up_no_other(storage: MobStorage) -> None:

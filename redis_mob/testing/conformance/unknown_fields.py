@@ -134,6 +134,36 @@ class TestUnknownFields(RunGuarantee):
         assert await operation.call(runs, run.run_id, **later(operation, {"zero": 0})) is False
         assert await operation.call(runs, run.run_id, **later(operation, {"zero": 0.0})) is True
 
+    @each_operation
+    async def test_unknown_fields_are_stored_as_they_were_in_the_call(
+        self, runs: MobRunStore, operation: Operation
+    ) -> None:
+        """What lies in them is no value of ours, and may be changed: that changes nothing that is stored."""
+        run = with_unknown(scene())
+        await runs.create_run(run)
+        arguments = later(operation)
+        assert await operation.call(runs, run.run_id, **arguments) is True
+        stored = document(await read(runs, run))
+        for value in (*arguments.values(), run.flow_state, *run.frames.values(), *run.loops.values()):
+            if isinstance(value, _STATES):
+                for one in (value, getattr(value, "kernel_state", value)):
+                    cast("dict[str, Any]", one.model_extra)["later_field"]["a"]["changed"] = True
+        assert json_equal(document(await read(runs, run)), stored)
+
+    async def test_a_loop_that_is_overwritten_has_no_more_than_the_new_one(
+        self, runs: MobRunStore, run: MobRun
+    ) -> None:
+        for loop in (with_unknown(LOOP), NEXT_LOOP):
+            await runs.upsert_loop_snapshot(
+                run.run_id, loop_instance_id="loop-1", snapshot=loop, ledger_entry=iteration_entry()
+            )
+        assert_same(
+            await read(runs, run),
+            run.model_copy(
+                update={"loops": run.loops.set(("loop-1", NEXT_LOOP)), "loop_iteration_ledger": (iteration_entry(),)}
+            ),
+        )
+
     async def test_rows_keep_their_unknown_fields(self, runs: MobRunStore, run: MobRun) -> None:
         step, failure = with_unknown(step_entry(output={"x": 1})), with_unknown(failure_entry())
         iteration = with_unknown(iteration_entry())
