@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         RetentionStore,
         ScheduleStore,
         SteeringStore,
+        TransferStore,
         WatchableConfigStore,
         WebhookStore,
     )
@@ -57,7 +58,8 @@ class MobStorage:
     runs and queues, `retention` has the policies by which runs and events are deleted, `schedules` which flows are
     started again and again, `pauses` which runs, flows and mobs are paused, `webhooks` which events are posted where,
     `conversations` which runs follow each other under one name, and what they have said, `host` what Core of meerkat
-    keeps in a host store, `records` are JSON values of users that have no store of their own.
+    keeps in a host store, `records` are JSON values of users that have no store of their own, `transfers` takes in what
+    keeps the cursors and revisions of another store.
     `exists` is False if the namespace was not there when it was opened without `create`.
     `url` is the address under which other processes of this user reach the same server; it may hold a password.
     `payloads` says how what users and handlers say is stored (contract: payload-1).
@@ -84,6 +86,7 @@ class MobStorage:
     config: WatchableConfigStore
     host: HostStore
     records: RecordStore
+    transfers: TransferStore
 
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
         self._backend = backend

@@ -27,7 +27,7 @@ FLOORS = (
     {"webhooks"},
     {"fleet"},
     {"flows", "operations"},
-    {"frontends", "handlers", "mcp", "metrics", "testing", "bench", "sync", "ui"},
+    {"meerkat", "frontends", "handlers", "mcp", "metrics", "testing", "bench", "sync", "ui"},
     {"langgraph", "pydantic_ai"},
     {"cli"},
     {"__main__"},

@@ -42,7 +42,12 @@ CALLERS = {
     "records": ["stores/records.py"],
     "retention": ["stores/retention.py"],
     "runs": ["stores/runs.py"],
-    "runtime_metadata": ["stores/runtime_metadata.py", "stores/resealing.py", "stores/sealed_records.py"],
+    "runtime_metadata": [
+        "stores/runtime_metadata.py",
+        "stores/resealing.py",
+        "stores/sealed_records.py",
+        "stores/transfers.py",
+    ],
     "schedules": ["stores/schedules.py"],
     "seal_keys": ["stores/seal_keys.py"],
     "specs": ["stores/specs.py"],
@@ -56,6 +61,7 @@ CALLERS = {
         "stores/limited_entries.py",
         "stores/pauses.py",
     ],
+    "transfers": ["stores/transfers.py"],
     "webhooks": ["stores/webhooks.py", "stores/sealed_records.py"],
 }
 """The modules that call the scripts of a folder: those of the store, or the room, that has its name."""

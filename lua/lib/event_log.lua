@@ -44,14 +44,14 @@ local function set_time_of(event)
 end
 
 -- A script calls this before its other writes: a stream refuses a cursor that is not greater than its last, which only
--- XADD itself finds out. Returns {cursor, timestamp} of each event.
+-- XADD itself finds out. Returns {cursor, timestamp} of each event. An event that brings its cursor keeps it.
 local function append_events(log, events)
   if #events == 0 then return {} end
   local before, stored, times, identities = number_at(log.meta, 'cursor'), {}, {}, {}
   local cursors = {}
   for i, event in ipairs(events) do
     if event.timestamp == '' then set_time_of(event) end
-    cursors[i] = decimal(before + i)
+    cursors[i] = decimal(event.cursor or before + i)
     times[2 * i - 1], times[2 * i] = '0', event.order .. ':' .. cursors[i]
     for _, identity in ipairs(event.identities) do
       local is_reset = string.sub(identity, 1, 1) == 'r'
@@ -64,7 +64,7 @@ local function append_events(log, events)
   for i, event in ipairs(events) do
     mutate('XADD', log.stream, cursors[i] .. '-0', 'schema_version', '6', 'mob_id', event.mob,
       'timestamp', event.timestamp, 'kind', event.kind)
-    stored[i] = { before + i, event.timestamp }
+    stored[i] = { event.cursor or before + i, event.timestamp }
   end
   log.last = cursors[#events]
   if #events == 1 then log.only = events[1] end

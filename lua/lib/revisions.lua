@@ -41,3 +41,14 @@ local function delete_document(documents, clock, name)
   mutate('HDEL', documents, name)
   mutate('HSET', clock, name, numeral(last))
 end
+
+-- Whether the clock of a name that has no document stands behind a revision that comes from elsewhere.
+local function is_new_revision(clock, name, revision)
+  return number_at(clock, name) < tonumber(revision)
+end
+
+-- Stores a document with the revision that it brings. A script calls this before its other writes.
+local function bring_document(documents, clock, name, revision, document)
+  mutate('HSET', clock, name, revision)
+  mutate('HSET', documents, name, document)
+end

@@ -14,12 +14,14 @@ from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.errors import CasConflictError, ValidationError, shortened
+from redis_mob.meerkat.header import is_lines, is_sqlite
 from redis_mob.models.base import json_text
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
 
 _STANDARD_INPUT = "-"
+_OF_DATABASES = (".db", ".sqlite", ".sqlite3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,13 @@ async def import_file(url: str, namespace: str, seal_keys: SealKeyring | None, f
             finally:
                 left = f", {skipped} were there already" if skipped else ""
                 say(stderr_console(), f"{stored} run{'s' * (stored != 1)} imported{left}")
+
+
+def is_whole_namespace(file: str) -> bool:
+    """Whether a file is an SQLite database, or named like one, so that what is wrong with it is said of one, or has the
+    lines of a namespace."""
+    path = Path(file)
+    return file != _STANDARD_INPUT and (path.suffix in _OF_DATABASES or is_sqlite(path) or is_lines(path))
 
 
 @contextmanager

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from redis_mob.contracts.schedules import ScheduleStore as ScheduleStore
     from redis_mob.contracts.specs import MobSpecStore as MobSpecStore
     from redis_mob.contracts.steering import SteeringStore as SteeringStore
+    from redis_mob.contracts.transfers import TransferStore as TransferStore
     from redis_mob.contracts.wake_up import WakeUp as WakeUp
     from redis_mob.contracts.webhooks import WebhookStore as WebhookStore
 
@@ -66,6 +67,7 @@ else:
             "schedules": "ScheduleStore",
             "specs": "MobSpecStore",
             "steering": "SteeringStore",
+            "transfers": "TransferStore",
             "wake_up": "WakeUp",
             "webhooks": "WebhookStore",
         },

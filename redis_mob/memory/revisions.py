@@ -19,3 +19,10 @@ class RevisedDocuments:
         self._counts[name] = self._counts.get(name, 0) + 1
         self.documents[name] = document
         return self._counts[name]
+
+    def bring(self, name: bytes, document: bytes, revision: int) -> bool:
+        """Store a document with a revision of its own. False if its name has had that one, or a greater one."""
+        if self._counts.get(name, 0) >= revision:
+            return False
+        self._counts[name], self.documents[name] = revision, document
+        return True

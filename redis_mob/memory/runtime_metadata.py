@@ -75,7 +75,7 @@ class MemoryRuntimeMetadataStore(MobRuntimeMetadataStore):
 
     async def list_external_binding_overlays(self, mob_id: str) -> list[ExternalBindingOverlayRecord]:
         prefix, overlays = overlay_prefix(mob_id), self._access.content.overlays
-        found = [_decoded(place, stored) for place, stored in overlays.items() if place.startswith(prefix)]
+        found = [opened_overlay(place, stored) for place, stored in overlays.items() if place.startswith(prefix)]
         return sorted(found, key=lambda record: (record.agent_identity.encode(), record.generation))
 
     async def put_external_binding_overlay_if_absent(self, mob_id: str, record: ExternalBindingOverlayRecord) -> bool:
@@ -97,7 +97,7 @@ class MemoryRuntimeMetadataStore(MobRuntimeMetadataStore):
         place, stored = _placed(mob_id, record)
         wanted, new = as_stored(mob_id, expected), as_stored(mob_id, record)
         overlays = self._access.content.overlays
-        found = _decoded(place, overlays[place]) if place in overlays else None
+        found = opened_overlay(place, overlays[place]) if place in overlays else None
         if found == wanted and found != new:
             overlays[place] = stored
         return found in (wanted, new)
@@ -127,6 +127,7 @@ def _placed(mob_id: str, record: ExternalBindingOverlayRecord) -> tuple[bytes, b
     return place, encode_overlay(record, None if token is None else encode_token(place, token))
 
 
-def _decoded(place: bytes, stored: bytes) -> ExternalBindingOverlayRecord:
+def opened_overlay(place: bytes, stored: bytes) -> ExternalBindingOverlayRecord:
+    """The overlay in a stored record."""
     token = stored_token(place, stored)
     return decode_overlay(place, stored, None if token is None else decode_token(place, token))

@@ -26,6 +26,7 @@ from redis_mob.memory.runtime_metadata import MemoryRuntimeMetadataStore
 from redis_mob.memory.schedules import MemoryScheduleStore
 from redis_mob.memory.specs import MemorySpecStore
 from redis_mob.memory.steering import MemorySteeringStore
+from redis_mob.memory.transfers import MemoryTransferStore
 from redis_mob.memory.webhooks import MemoryWebhookStore
 from redis_mob.payloads.settings import PLAIN
 
@@ -54,6 +55,7 @@ class MemoryStorage:
         self.progress = MemoryProgressStore(self._access)
         self.pauses = MemoryPauseStore(self._access)
         self.steering = MemorySteeringStore(self._access)
+        self.transfers = MemoryTransferStore(self._access)
         self.schedules = MemoryScheduleStore(self._access)
         self.operations = MemoryOperationsStore(self._access)
         self.retention = MemoryRetentionStore(self._access)

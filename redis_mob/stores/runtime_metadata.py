@@ -161,7 +161,7 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         return self._secrets.seal(mob, codec.SUPERVISOR, plaintext)
 
     def _opened_supervisor(self, mob_id: str, stored: bytes) -> SupervisorAuthorityRecord:
-        return codec.decode_supervisor(mob_id, self._secrets.open(text("the mob id", mob_id), codec.SUPERVISOR, stored))
+        return opened_supervisor(self._secrets, text("the mob id", mob_id), stored)
 
     def _overlay_keys(self) -> list[str]:
         return [self._keys.meta, self._keys.overlays, self._keys.overlay_places]
@@ -175,9 +175,19 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         return [place, codec.encode_overlay(record, token)]
 
     def _opened_overlay(self, place: bytes, stored: bytes) -> ExternalBindingOverlayRecord:
-        mob_id, agent_identity, generation = codec.decode_overlay_place(place)
-        sealed = codec.stored_token(place, stored)
-        if sealed is None:
-            return codec.decode_overlay(place, stored, None)
-        token = self._secrets.open(mob_id, codec.token_kind(agent_identity, generation), sealed)
-        return codec.decode_overlay(place, stored, codec.decode_token(place, token))
+        return opened_overlay(self._secrets, place, stored)
+
+
+def opened_supervisor(secrets: SecretCodec, mob_id: str, stored: bytes) -> SupervisorAuthorityRecord:
+    """The authority in a stored record. Raises as `SecretCodec.open`, and SerializationError."""
+    return codec.decode_supervisor(mob_id, secrets.open(mob_id, codec.SUPERVISOR, stored))
+
+
+def opened_overlay(secrets: SecretCodec, place: bytes, stored: bytes) -> ExternalBindingOverlayRecord:
+    """The overlay of a place in a stored record. Raises as `SecretCodec.open`, and SerializationError."""
+    mob_id, agent_identity, generation = codec.decode_overlay_place(place)
+    sealed = codec.stored_token(place, stored)
+    if sealed is None:
+        return codec.decode_overlay(place, stored, None)
+    token = secrets.open(mob_id, codec.token_kind(agent_identity, generation), sealed)
+    return codec.decode_overlay(place, stored, codec.decode_token(place, token))

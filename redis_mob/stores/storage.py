@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from redis_mob.stores.schedules import RedisScheduleStore
     from redis_mob.stores.specs import RedisSpecStore
     from redis_mob.stores.steering import RedisSteeringStore
+    from redis_mob.stores.transfers import RedisTransferStore
     from redis_mob.stores.webhooks import RedisWebhookStore
 
 
@@ -138,6 +139,12 @@ class RedisStorage:
         from redis_mob.stores.steering import RedisSteeringStore
 
         return RedisSteeringStore(self._speaking, self._keys)
+
+    @cached_property
+    def transfers(self) -> RedisTransferStore:
+        from redis_mob.stores.transfers import RedisTransferStore
+
+        return RedisTransferStore(self._speaking, self._client, self._keys, self._secrets, self.events)
 
     @cached_property
     def schedules(self) -> RedisScheduleStore:

@@ -31,6 +31,7 @@ from redis_mob.sync.stores import (
     Schedules,
     Specs,
     Steering,
+    Transfers,
     Webhooks,
 )
 
@@ -65,6 +66,7 @@ class MobStorage:
         self.progress = Progress(loop, opened.progress)
         self.pauses = Pauses(loop, opened.pauses)
         self.steering = Steering(loop, opened.steering)
+        self.transfers = Transfers(loop, opened.transfers)
         self.retention = Retention(loop, opened.retention)
         self.schedules = Schedules(loop, opened.schedules)
         self.webhooks = Webhooks(loop, opened.webhooks)

@@ -25,6 +25,7 @@ from redis_mob.contracts import (
     RetentionStore,
     ScheduleStore,
     SteeringStore,
+    TransferStore,
     WatchableConfigStore,
     WebhookStore,
 )
@@ -225,6 +226,17 @@ class Steering(Facade[SteeringStore]):
     move_run = twin(SteeringStore.move_run)
     import_run = twin(SteeringStore.import_run)
     published_of = twin(SteeringStore.published_of)
+
+
+class Transfers(Facade[TransferStore]):
+    """Twins of the methods of `contracts.TransferStore`."""
+
+    append_events = twin(TransferStore.append_events)
+    insert_spec = twin(TransferStore.insert_spec)
+    insert_profile = twin(TransferStore.insert_profile)
+    newest_cursor = twin(TransferStore.newest_cursor)
+    supervisors = twin(TransferStore.supervisors)
+    overlays = twin(TransferStore.overlays)
 
 
 class Schedules(Facade[ScheduleStore]):

@@ -23,6 +23,7 @@ from redis_mob.contracts import (
     MobSpecStore,
     RealmProfileStore,
     RecordStore,
+    TransferStore,
     WatchableConfigStore,
 )
 
@@ -68,6 +69,9 @@ class Stores(Protocol):
 
     @property
     def records(self) -> RecordStore | None: ...
+
+    @property
+    def transfers(self) -> TransferStore | None: ...
 
 
 @dataclass(frozen=True, slots=True)

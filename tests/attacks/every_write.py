@@ -28,6 +28,7 @@ from redis_mob.testing.samples.host import batch, changed, created, mob_scope, r
 from redis_mob.testing.samples.new_events import completed, job_ended, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
+from redis_mob.testing.samples.transfers import event_with, stored_profile
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 
 Write = Callable[[MobStorage], Awaitable[Any]]
@@ -190,6 +191,11 @@ async def _talked(storage: MobStorage) -> tuple[str, tuple[str, ...]]:
     return ended, (runs[1][0].run_id, runs[3][0].run_id)
 
 
+async def _brought_event(storage: MobStorage) -> bool:
+    newest = await storage.transfers.newest_cursor()
+    return await storage.transfers.append_events([event_with(newest + 2)], after=newest, newest=newest + 5)
+
+
 async def _of_documents(storage: MobStorage) -> dict[str, Write]:
     for id in ("to delete", "to delete if", "to put if", "to apply"):
         await storage.config.put("n", id, 0)
@@ -220,6 +226,9 @@ async def _of_documents(storage: MobStorage) -> dict[str, Write]:
         "realm_profiles.update": lambda s: s.realm_profiles.update("to update", profile("other"), 1),
         "realm_profiles.delete": lambda s: s.realm_profiles.delete("to delete", 1),
         "records.insert": lambda s: s.records.insert("c", "new", 1),
+        "transfers.append_events": _brought_event,
+        "transfers.insert_spec": lambda s: s.transfers.insert_spec("brought", definition("brought"), 7),
+        "transfers.insert_profile": lambda s: s.transfers.insert_profile(stored_profile("brought")),
         "records.compare_and_put": lambda s: s.records.compare_and_put("c", "to put", 1, 2),
         "records.compare_and_delete": lambda s: s.records.compare_and_delete("c", "to delete", 1),
     }

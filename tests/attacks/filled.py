@@ -32,6 +32,8 @@ LOST = {
     "put supervisor",
     "compare supervisor",
     "put overlay",
+    "append at another cursor",
+    "delete record, absent",
 }
 """Questions to which the answer is no."""
 

@@ -76,6 +76,7 @@ from redis_mob.testing.samples.host import batch, changed, created, mob_scope, r
 from redis_mob.testing.samples.new_events import completed, job_ended, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
+from redis_mob.testing.samples.transfers import stored_profile
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 from redis_mob.testing.waiting import LONG
 
@@ -262,7 +263,7 @@ async def _begin_a_deletion(storage: MobStorage) -> None:
 
 
 async def _fill_documents(storage: MobStorage) -> None:
-    for mob in ("m", "n", "compared", "gone"):
+    for mob in ("m", "n", "gone"):
         for _ in range(12):  # a revision of two digits, which is another one when it is cut short
             await storage.specs.put_spec(mob, definition())
         await storage.realm_profiles.create(mob, profile())
@@ -271,6 +272,7 @@ async def _fill_documents(storage: MobStorage) -> None:
         await storage.runtime_metadata.put_supervisor_authority(mob, authority())
         await storage.runtime_metadata.upsert_external_binding_overlay(mob, overlay(bootstrap_token="token"))  # noqa: S106
     await storage.realm_profiles.create("k", profile())
+    await storage.runtime_metadata.upsert_external_binding_overlay("k", overlay(bootstrap_token="token"))  # noqa: S106
     await _fill_host(storage.host)
     await storage.specs.delete_spec("gone")
     await storage.realm_profiles.delete("gone", 1)
@@ -587,6 +589,8 @@ def _writes_of_documents() -> dict[str, Question]:
         "update another profile": lambda s: _revision(s.realm_profiles.update("n", profile(), 1)),
         "delete profile": lambda s: _revision(s.realm_profiles.delete("k", 1)),
         "insert record, new": lambda s: s.records.insert("c", "new", 1),
+        "bring spec": lambda s: s.transfers.insert_spec("brought", definition(), 7),
+        "bring profile": lambda s: s.transfers.insert_profile(stored_profile("brought")),
         "put record": lambda s: s.records.compare_and_put("c", "m", {"of": "m"}, 10),
         "delete record": lambda s: s.records.compare_and_delete("c", "n", {"of": "n"}),
         "put_spec and its event": lambda s: _told(
@@ -598,7 +602,7 @@ def _writes_of_documents() -> dict[str, Question]:
             "n", authority()
         ),
         "put overlay, compared": lambda s: s.runtime_metadata.compare_and_put_external_binding_overlay(
-            "compared",
+            "k",
             overlay(bootstrap_token="token"),  # noqa: S106
             overlay(bootstrap_token="other"),  # noqa: S106
         ),
@@ -636,7 +640,7 @@ def after_writes(there: FullNamespace) -> dict[str, Question]:
         return view and (view.run, view.executions)
 
     async def overlays(storage: MobStorage) -> Any:
-        return [await storage.runtime_metadata.list_external_binding_overlays(mob) for mob in ("m", "n", "new")]
+        return [await storage.runtime_metadata.list_external_binding_overlays(mob) for mob in ("k", "m", "n", "new")]
 
     return {
         "get_run, after": lambda s: s.runs.get_run(there.stored.run_id),
@@ -691,7 +695,12 @@ def _about_documents() -> dict[str, Question]:
         "record, absent": lambda s: s.records.get("c", "x"),
         "records": lambda s: s.records.list("c"),
         "records behind": lambda s: s.records.list("c", "a", 1),
+        "records of another collection": lambda s: s.records.list("other"),
         "collections": lambda s: s.records.collections(),
+        "newest cursor": lambda s: s.transfers.newest_cursor(),
+        "supervisors": lambda s: s.transfers.supervisors(),
+        "overlays": lambda s: s.transfers.overlays(),
+        "append at another cursor": lambda s: s.transfers.append_events([], after=999_999, newest=999_999),
         "insert record, again": lambda s: s.records.insert("c", "gone", {"of": "gone"}),
         "put record, lost": lambda s: s.records.compare_and_put("c", "m", 1, 2),
         "delete record, absent": lambda s: s.records.compare_and_delete("c", "x", None),

@@ -26,6 +26,7 @@ from redis_mob.contracts import (
     RetentionStore,
     ScheduleStore,
     SteeringStore,
+    TransferStore,
     WatchableConfigStore,
     WebhookStore,
 )
@@ -58,6 +59,7 @@ from redis_mob.testing.samples.host import batch, changed, created, mob_scope, r
 from redis_mob.testing.samples.new_events import completed, failed, job_ended, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, frame, iteration_entry, loop, step_entry
+from redis_mob.testing.samples.transfers import event_with, stored_profile
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 
 CONTRACTS: Mapping[str, type] = {
@@ -79,6 +81,7 @@ CONTRACTS: Mapping[str, type] = {
     "retention": RetentionStore,
     "schedules": ScheduleStore,
     "steering": SteeringStore,
+    "transfers": TransferStore,
     "webhooks": WebhookStore,
 }
 
@@ -349,6 +352,11 @@ RIGHT: Mapping[str, Any] = {
     "published_of.run_id": FLEET_RUN,
     "copy": COPY,
     "import_run.definition": ONE_STEP,
+    "append_events.events": [event_with(500), event_with(502)],
+    "append_events.after": 4,
+    "append_events.newest": 600,
+    "insert_spec.mob_id": "brought",
+    "insert_profile.profile": stored_profile("brought"),
     "mode": AcquireMode.TAKEOVER,
     "token": 1,
     "timing": FenceTiming(timedelta(seconds=5), timedelta(seconds=20), timedelta(seconds=6), timedelta(seconds=1)),

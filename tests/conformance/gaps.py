@@ -12,6 +12,7 @@ GAPS: Mapping[str, str] = {
     "the backend has no store of budgets": "sqlite3 is a backend of the two contracts; the fleet is ours",
     "the backend has no store of host": "sqlite3 is a backend of the two contracts; this store is for meerkat",
     "the backend has no store of conversations": "sqlite3 is a backend of the two contracts; the fleet is ours",
+    "the backend has no store of transfers": "sqlite3 is a backend of the two contracts; data of meerkat is ours",
     "the backend has no store of records": "sqlite3 is a backend of the two contracts; generic records are ours",
     "the backend has no store of executions": "sqlite3 is a backend of the two contracts; the fleet is ours",
 }

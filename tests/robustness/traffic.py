@@ -27,6 +27,7 @@ from redis_mob.testing.samples.driven_runs import ONE_STEP, pending
 from redis_mob.testing.samples.host import batch, changed, created, mob_scope
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, authority_input, failure_entry, step_entry
+from redis_mob.testing.samples.transfers import event_with, stored_profile
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 from tests.differential import calls
 from tests.differential.calls import FEW, NAMES, NUMBERS, STATUSES, STEPS, Operation, flow
@@ -48,6 +49,7 @@ STORES: Mapping[str, type] = {
     "conversations": contracts.ConversationStore,
     "budgets": contracts.BudgetStore,
     "steering": contracts.SteeringStore,
+    "transfers": contracts.TransferStore,
     "operations": contracts.OperationsStore,
     "retention": contracts.RetentionStore,
     "schedules": contracts.ScheduleStore,
@@ -64,6 +66,7 @@ READS = {
     "runtime_metadata": {"load_supervisor_authority", "list_external_binding_overlays"},
     "realm_profiles": {"get", "list"},
     "records": {"get", "list", "collections"},
+    "transfers": {"newest_cursor", "supervisors", "overlays"},
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
     "asks": {"pending"},
@@ -282,9 +285,23 @@ async def _moved(storage: MobStorage, name: str, cursor: int) -> bool:
     return moved is not None
 
 
+async def _brought_event(storage: MobStorage) -> bool:
+    newest = await storage.transfers.newest_cursor()
+    return await storage.transfers.append_events([event_with(newest + 2)], after=newest, newest=newest + 3)
+
+
+async def _brought_spec(storage: MobStorage, name: str, revision: int) -> bool:
+    return await storage.transfers.insert_spec(name, definition(name), revision + 1)
+
+
+async def _brought_profile(storage: MobStorage, name: str, revision: int) -> bool:
+    return await storage.transfers.insert_profile(stored_profile(name, revision + 1))
+
+
 FURTHER_LOG = {
     "prune_events": Operation([], _pruned),
     "put_spec_and_append_event": Operation([], _told),
+    "append_events": Operation([], _brought_event),
 }
 """What changes the log, and is no method of its store alone."""
 
@@ -320,9 +337,11 @@ TRACKS: Mapping[str, Track] = {
     "runs of b": runs_of("b"),
     "log": objects({**calls.LOG, **FURTHER_LOG}),
     "retention": objects(RETENTION),
-    "specs": objects(calls.SPECS),
+    "specs": objects({**calls.SPECS, "insert_spec": Operation([NAMES, range(6)], _brought_spec)}),
     "runtime metadata": objects({**calls.RUNTIME_METADATA, **FURTHER_METADATA}),
-    "realm profiles": objects(calls.REALM_PROFILES),
+    "realm profiles": objects(
+        {**calls.REALM_PROFILES, "insert_profile": Operation([NAMES, range(6)], _brought_profile)}
+    ),
     "records": objects(calls.RECORDS),
     "config": objects(calls.CONFIG),
     "schedules": objects(SCHEDULES),

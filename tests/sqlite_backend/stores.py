@@ -27,7 +27,8 @@ TABLES = (
 
 class SqliteStores:
     """The stores of a database, over one connection; it has none of executions, nor of what these ask
-    and keep, nor of conversations, budgets, hosts or generic records."""
+    and keep, nor of conversations, budgets, hosts or generic
+    records, nor does it take in what comes from elsewhere."""
 
     executions = None
     checkpoints = None
@@ -36,6 +37,7 @@ class SqliteStores:
     budgets = None
     host = None
     records = None
+    transfers = None
 
     def __init__(self, database: Database) -> None:
         self.events = SqliteEventStore(database)

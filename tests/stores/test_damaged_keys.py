@@ -24,6 +24,7 @@ from redis_mob.testing.samples.documents import definition, overlay, profile
 from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, waiting
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
 from redis_mob.testing.samples.states import failure_entry, iteration_entry, step_entry
+from redis_mob.testing.samples.transfers import event_with, stored_profile
 from tests.support.raw import keys_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
@@ -36,6 +37,11 @@ AUTHORITY = generate_authority()
 
 def _compound(operation: Operation) -> Write:
     return lambda storage, run: operation.call(storage.runs, run, authority_inputs=INPUTS)
+
+
+async def _bring_event(storage: MobStorage, run: str) -> bool:
+    newest = await storage.transfers.newest_cursor()
+    return await storage.transfers.append_events([event_with(newest + 2)], after=newest, newest=newest + 5)
 
 
 WRITES: dict[str, Write] = {
@@ -75,6 +81,9 @@ WRITES: dict[str, Write] = {
     "create": lambda storage, run: storage.realm_profiles.create("q", profile()),
     "update": lambda storage, run: storage.realm_profiles.update("p", profile("other"), 1),
     "insert record": lambda storage, run: storage.records.insert("c", "new", 1),
+    "bring spec": lambda storage, run: storage.transfers.insert_spec("m2", definition(), 7),
+    "bring profile": lambda storage, run: storage.transfers.insert_profile(stored_profile("q2")),
+    "bring events": _bring_event,
     "put record": lambda storage, run: storage.records.compare_and_put("c", "k", 1, 2),
     "delete record": lambda storage, run: storage.records.compare_and_delete("c", "k", 1),
     "put_overlay_if_absent": lambda storage, run: storage.runtime_metadata.put_external_binding_overlay_if_absent(

@@ -24,6 +24,7 @@ from redis_mob.testing.samples.documents import definition, overlay, profile
 from redis_mob.testing.samples.new_events import RUN as EVENT_RUN
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
+from redis_mob.testing.samples.transfers import event_with, stored_profile
 from tests.support.monitor import watched
 from tests.support.raw import all_keys, keys_of
 from tests.support.servers import server
@@ -38,6 +39,7 @@ STORES = (
     "runtime_metadata/",
     "realm_profiles/",
     "records/",
+    "transfers/",
     "config/",
     "seal_keys/",
     "calls/",
@@ -77,6 +79,7 @@ async def use_everything(url: str, durability: str = "fsync") -> None:
         await _use_specs(storage)
         await _use_realm_profiles(storage)
         await _use_records(storage)
+        await _use_transfers(storage)
         await _use_config(storage.config)
     await _use_sessions(url, durability)
 
@@ -186,6 +189,15 @@ async def _use_realm_profiles(storage: MobStorage) -> None:
     assert (await profiles.update("p", profile("other"), 1)).revision == 2
     assert await profiles.delete("p", 2)
     assert await profiles.get("q") == (await profiles.list())[0]
+
+
+async def _use_transfers(storage: MobStorage) -> None:
+    newest = await storage.transfers.newest_cursor()
+    assert await storage.transfers.append_events([event_with(newest + 2)], after=newest, newest=newest + 3)
+    assert await storage.transfers.insert_spec("brought", definition(), 7)
+    assert await storage.transfers.insert_profile(stored_profile("brought"))
+    assert await storage.transfers.supervisors() is not None
+    assert await storage.transfers.overlays() is not None
 
 
 async def _use_records(storage: MobStorage) -> None:

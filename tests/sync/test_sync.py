@@ -31,6 +31,7 @@ from redis_mob.contracts import (
     RealmProfileStore,
     RecordStore,
     SteeringStore,
+    TransferStore,
     WatchableConfigStore,
 )
 from redis_mob.flows import step as in_flow
@@ -55,6 +56,7 @@ TWINS: dict[type, type] = {
     OperationsStore: stores.Operations,
     ProgressStore: stores.Progress,
     SteeringStore: stores.Steering,
+    TransferStore: stores.Transfers,
     redis_mob.Fleet: Fleet,
     AsyncFleetAdmin: FleetAdmin,
 }

@@ -71,6 +71,7 @@ from redis_mob.testing.conformance.subscriptions import TestInterruptedSubscript
 from redis_mob.testing.conformance.terminal_commit import TestTerminalCommit
 from redis_mob.testing.conformance.terminal_events import TestEndedJobs, TestFailedSteps, TestTerminalEvents
 from redis_mob.testing.conformance.token_limits import TestTokenLimits
+from redis_mob.testing.conformance.transfers import TestBroughtDocuments, TestBroughtEvents, TestMetadataOfAllMobs
 from redis_mob.testing.conformance.transitions import TestLostTransitions, TestTransitions
 from redis_mob.testing.conformance.unknown_fields import TestUnknownFields
 
@@ -78,6 +79,8 @@ __all__ = [
     "TestAsks",
     "TestAuthorityInputs",
     "TestBoundOfIterations",
+    "TestBroughtDocuments",
+    "TestBroughtEvents",
     "TestBudgetWindows",
     "TestBudgets",
     "TestCancellation",
@@ -125,6 +128,7 @@ __all__ = [
     "TestLoops",
     "TestLostEvents",
     "TestLostTransitions",
+    "TestMetadataOfAllMobs",
     "TestMetadataOfMobs",
     "TestNamesInRuns",
     "TestOtherReleases",

@@ -23,6 +23,7 @@ from redis_mob.contracts import (
     MobSpecStore,
     RealmProfileStore,
     RecordStore,
+    TransferStore,
     WatchableConfigStore,
 )
 from redis_mob.testing.backend import Backend, Stores
@@ -115,6 +116,10 @@ class Guarantee:
     @pytest.fixture
     def records(self, stores: Stores) -> RecordStore:
         return given("records", stores.records)
+
+    @pytest.fixture
+    def transfers(self, stores: Stores) -> TransferStore:
+        return given("transfers", stores.transfers)
 
 
 def given(name: str, store: S | None) -> S:

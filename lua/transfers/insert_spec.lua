@@ -1,0 +1,17 @@
+-- Store the definition of a mob with the revision that it brings, unless its name has one.
+--
+-- ARGV   document: with its revision in front, as it is stored
+-- Reply  {WON} | {LOST, the document that is there} | {CONFLICT} (the name has had that revision, or a greater one)
+-- Leaves the document with its revision; nothing when not won.
+
+--- @include lib/replies
+--- @include lib/revisions
+
+--- @keys meta specs spec_revisions
+--- @args name revision document
+local stored = found_in(specs, spec_revisions, name)
+if stored then return { LOST, stored } end
+if not is_new_revision(spec_revisions, name, revision) then return { CONFLICT } end
+
+bring_document(specs, spec_revisions, name, revision, document)
+return { WON }

@@ -1,0 +1,204 @@
+"""Where the content of a mob.db goes: a namespace, or nowhere in a dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from redis_mob.errors import CasConflictError, RunAlreadyExistsError, SerializationError, shown
+from redis_mob.meerkat import rows, schemas
+from redis_mob.meerkat.reading import MobDatabase
+from redis_mob.models.events import MobEvent
+from redis_mob.models.profile import StoredRealmProfile
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_summary import RunFilter
+from redis_mob.operations.run_list import every_run
+from redis_mob.security.identity import check_peer_ids
+from redis_mob.storage import MobStorage
+
+IMPORTS = "meerkat:imports"
+"""The collection of records that says which files were imported, by their fingerprint."""
+
+TABLES = "meerkat:"
+"""What the names of collections begin with that hold the rows of tables without a store of their own."""
+
+
+class Target(Protocol):
+    """Takes what is read. Of what has a name, True says that it is new, and False that the very same was there."""
+
+    async def begin(self, database: MobDatabase) -> bool:
+        """Mark the import as begun. False if this file came in as a whole before."""
+        ...
+
+    async def end(self, database: MobDatabase) -> None:
+        """Mark it as done."""
+        ...
+
+    async def newest_cursor(self) -> int: ...
+    async def events(self, events: Sequence[MobEvent], after: int, newest: int) -> None: ...
+    async def run(self, run: MobRun) -> bool: ...
+    async def supervisor(self, one: rows.OfMob) -> bool: ...
+    async def overlay(self, one: rows.OfMob) -> bool: ...
+    async def profile(self, profile: StoredRealmProfile) -> bool: ...
+    async def spec(self, one: rows.OfMob) -> bool: ...
+    async def record(self, one: rows.Record) -> bool: ...
+    async def verbatim(self, table: str, key: str, row: dict[str, Any]) -> None: ...
+
+
+class DryRun(Target):
+    """Stores nothing. What a namespace would refuse of itself is refused here too."""
+
+    async def begin(self, database: MobDatabase) -> bool:
+        return True
+
+    async def end(self, database: MobDatabase) -> None:
+        pass
+
+    async def newest_cursor(self) -> int:
+        return 0
+
+    async def events(self, events: Sequence[MobEvent], after: int, newest: int) -> None:
+        pass
+
+    async def run(self, run: MobRun) -> bool:
+        return True
+
+    async def supervisor(self, one: rows.OfMob) -> bool:
+        check_peer_ids(one.value)
+        return True
+
+    async def overlay(self, one: rows.OfMob) -> bool:
+        return True
+
+    async def profile(self, profile: StoredRealmProfile) -> bool:
+        return True
+
+    async def spec(self, one: rows.OfMob) -> bool:
+        return True
+
+    async def record(self, one: rows.Record) -> bool:
+        return True
+
+    async def verbatim(self, table: str, key: str, row: dict[str, Any]) -> None:
+        pass
+
+
+class Namespace(Target):
+    """Stores all of it in a namespace that has nothing else."""
+
+    def __init__(self, storage: MobStorage) -> None:
+        self._storage = storage
+
+    async def begin(self, database: MobDatabase) -> bool:
+        """Raises CasConflictError for a namespace that holds anything but a part of this very file."""
+        records, named = self._storage.records, shown(self._storage.namespace)
+        for fingerprint, marker in await records.list(IMPORTS):
+            if fingerprint == database.fingerprint:
+                if not marker["is_done"]:
+                    await self._check_log(database)
+                return not marker["is_done"]
+            if not marker["is_done"]:
+                raise CasConflictError(
+                    f"an import of {shown(marker['file'])} into namespace {named} is not over, and "
+                    f"{database.path.name} is another file, or has changed since: use a new namespace"
+                )
+        if there := await self._what_is_there():
+            raise CasConflictError(
+                f"namespace {named} is not empty: it has {there}. Cursors and revisions are kept, so that a file needs "
+                "a namespace of its own: name a new one"
+            )
+        await records.insert(IMPORTS, database.fingerprint, _marker(database, is_done=False))
+        return True
+
+    async def end(self, database: MobDatabase) -> None:
+        going, done = _marker(database, is_done=False), _marker(database, is_done=True)
+        await self._storage.records.compare_and_put(IMPORTS, database.fingerprint, going, done)
+
+    async def newest_cursor(self) -> int:
+        return await self._storage.transfers.newest_cursor()
+
+    async def events(self, events: Sequence[MobEvent], after: int, newest: int) -> None:
+        if not await self._storage.transfers.append_events(events, after=after, newest=newest):
+            raise self._written_by_another(after)
+
+    async def run(self, run: MobRun) -> bool:
+        try:
+            await self._storage.runs.create_run(run)
+        except RunAlreadyExistsError:
+            return _same(await self._storage.runs.get_run(run.run_id) == run)
+        return True
+
+    async def supervisor(self, one: rows.OfMob) -> bool:
+        check_peer_ids(one.value)
+        metadata = self._storage.runtime_metadata
+        if await metadata.put_supervisor_authority_if_absent(one.mob_id, one.value):
+            return True
+        return _same(await metadata.load_supervisor_authority(one.mob_id) == one.value)
+
+    async def overlay(self, one: rows.OfMob) -> bool:
+        metadata = self._storage.runtime_metadata
+        if await metadata.put_external_binding_overlay_if_absent(one.mob_id, one.value):
+            return True
+        # replaced by itself, which tells whether it is the one that is there
+        return _same(await metadata.compare_and_put_external_binding_overlay(one.mob_id, one.value, one.value))
+
+    async def profile(self, profile: StoredRealmProfile) -> bool:
+        return await self._storage.transfers.insert_profile(profile)
+
+    async def spec(self, one: rows.OfMob) -> bool:
+        return await self._storage.transfers.insert_spec(one.mob_id, one.value.definition, one.value.revision)
+
+    async def record(self, one: rows.Record) -> bool:
+        return await self._storage.records.insert(one.collection, one.key, one.value)
+
+    async def verbatim(self, table: str, key: str, row: dict[str, Any]) -> None:
+        await self._storage.records.insert(TABLES + table, key, row)
+
+    async def _what_is_there(self) -> str:
+        """Something that the namespace holds, in words; empty if it holds nothing."""
+        storage = self._storage
+        if await storage.transfers.newest_cursor():
+            return "events"
+        async for run in every_run(storage, RunFilter(), None):
+            return f"run {run.run_id}"
+        if specs := await storage.specs.list_specs():
+            return f"a spec of mob {shown(specs[0])}"
+        if profiles := await storage.realm_profiles.list():
+            return f"realm profile {shown(profiles[0].name)}"
+        if supervisors := await storage.transfers.supervisors():
+            return f"the authority of mob {shown(next(iter(supervisors)))}"
+        if await storage.transfers.overlays():
+            return "overlays"
+        collections = [name for name in await storage.records.collections() if name != IMPORTS]
+        return f"records of collection {shown(collections[0])}" if collections else ""
+
+    async def _check_log(self, database: MobDatabase) -> None:
+        """Raises CasConflictError if the newest event is none of the file: another program has written the log."""
+        newest = await self.newest_cursor()
+        stored = await self._storage.events.poll(newest - 1, 1) if newest else []
+        if not stored or stored[0].cursor != newest:
+            return
+        for _, row in database.rows(schemas.EVENTS, after=newest - 1):
+            try:
+                if rows.event_of(row) == stored[0]:
+                    return
+            except SerializationError:
+                pass
+            break
+        raise self._written_by_another(newest)
+
+    def _written_by_another(self, cursor: int) -> CasConflictError:
+        return CasConflictError(
+            f"the log of namespace {shown(self._storage.namespace)} was written by another program at or behind cursor "
+            f"{cursor}, and the import is not over: import into a new namespace that no program uses"
+        )
+
+
+def _marker(database: MobDatabase, *, is_done: bool) -> dict[str, Any]:
+    return {"file": database.path.name, "release": database.schema.release, "is_done": is_done}
+
+
+def _same(is_same: bool) -> bool:
+    if not is_same:
+        raise CasConflictError("another one is there")
+    return False

@@ -1,0 +1,83 @@
+"""`redis-mob import` of a mob.db, and `redis-mob export --mob-db`: what they print, and how they end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Ended, redis_mob
+from tests.meerkat.files import changed, content, event_row, golden, made
+
+
+class Here:
+    """A namespace to call commands for."""
+
+    def __init__(self, directory: Path, url: str, namespace: str) -> None:
+        self._directory, self._rest = directory, ("--url", url, "--namespace", namespace)
+
+    def __call__(self, *words: str) -> Ended:
+        return redis_mob(self._directory, *words, *self._rest)
+
+
+@pytest.fixture
+def here(tmp_path: Path, server_url: str, namespace: str) -> Here:
+    return Here(tmp_path, server_url, namespace)
+
+
+def test_a_database_comes_in_and_goes_out_again(here: Here, tmp_path: Path) -> None:
+    path = golden(tmp_path)
+    dry = here("import", str(path), "--dry-run", "--json")
+    assert dry.status == 0, dry.err
+    came = {"events": 63, "runs": 12, "supervisors": 3, "overlays": 10, "realm profiles": 4, "specs": 15}
+    assert (json.loads(dry.out)["came"], json.loads(dry.out)["dry_run"]) == (came, True)
+    told = here("import", str(path))
+    assert told.status == 0, told.err
+    assert told.out.splitlines() == [
+        "mob.db: meerkat 0.6.0-0.7.31", *(f"{kind}: {number} came" for kind, number in came.items())
+    ]  # fmt: skip
+    again = here("import", str(path))
+    assert (again.status, again.out) == (0, "mob.db has been imported already; nothing was changed\n")
+    out = tmp_path / "out.db"
+    exported = here("export", "--mob-db", str(out), "--json")
+    assert exported.status == 0, exported.err
+    assert json.loads(exported.out)["counts"]["supervisors left out, which are secret"] == 3
+    assert len(content(out)["mob_events"]) == 63
+    lines = tmp_path / "out.jsonl"
+    assert here("export", "--lines", str(lines), "--json").status == 0
+    assert here("import", str(lines), "--dry-run").status == 0
+    refused = here("export", "--mob-db", str(out))
+    assert refused.status == 1 and "is there already" in refused.err
+
+
+def test_a_row_that_cannot_be_read_is_named_and_ends_with_1(here: Here, tmp_path: Path) -> None:
+    path = changed(golden(tmp_path), "UPDATE mob_events SET event_json = 'x' WHERE cursor = 2")
+    told = here("import", str(path))
+    assert told.status == 1
+    assert "could not be read: mob_events, cursor 2: " in told.out and "events: 62 came" in told.out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("import", "missing.db"), "missing.db cannot be read"),
+        (("import", "empty.db"), "is empty"),
+        (("import", "text.db"), "is no SQLite database"),
+        (("import", "newer.db"), "version 99 of the tables"),
+        (("import", "mob.db", "--skip-existing"), "--skip-existing is for runs, and FILE holds a mob.db"),
+        (("import", "lines.jsonl", "--dry-run"), "--dry-run is for a mob.db, and FILE holds runs"),
+        (("export", "--mob-db", "out.db", "--all"), "leave out RUN, --all, --output and conditions"),
+        (("export", "--lines", "out.jsonl", "--status", "failed"), "leave out RUN, --all, --output and conditions"),
+        (("export", "--all", "--with-secrets"), "are for --mob-db"),
+    ],
+)
+def test_bad_words_and_files_are_usage_errors(here: Here, tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    golden(tmp_path)
+    (tmp_path / "empty.db").write_bytes(b"")
+    (tmp_path / "text.db").write_text("{}")
+    (tmp_path / "lines.jsonl").write_text("{}\n")
+    made(tmp_path / "newer.db", [event_row(1)], version=99)
+    ended = here(*(str(tmp_path / word) if "." in word else word for word in words))
+    assert ended.status == 2, ended.err
+    assert says in ended.err
