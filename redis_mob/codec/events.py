@@ -18,6 +18,7 @@ from redis_mob.codec.arguments import moment as checked_moment
 from redis_mob.codec.ledgers import microseconds, moment
 from redis_mob.codec.packing import pack
 from redis_mob.codec.payloads import payload
+from redis_mob.codec.run_heads import ended_identity
 from redis_mob.errors import CasConflictError, InternalError, SerializationError, shortened, shown
 from redis_mob.models.base import SCHEMA_VERSION, format_timestamp, is_none, json_text
 from redis_mob.models.events import (
@@ -143,11 +144,6 @@ def _encoded(event: NewMobEvent, *, is_vouched: bool) -> EncodedEvent:
     )
 
 
-def end_identity(mob_id: str, run_id: str, flow_id: str) -> bytes:
-    """The identity of the event that ends a run."""
-    return b"t" + pack((mob_id, run_id, flow_id))
-
-
 def _identities_of(mob_id: str, kind: MobEventKind, written: bytes) -> tuple[bytes, ...]:
     """The names under which the index of the log knows an event; a letter for what it is comes first.
 
@@ -156,7 +152,8 @@ def _identities_of(mob_id: str, kind: MobEventKind, written: bytes) -> tuple[byt
     which is known by `r`: a reset begins anew (contract: events-23).
     """
     if (ends := terminal_identity(kind)) is not None:
-        return (end_identity(mob_id, *ends),)
+        run_id, flow_id = ends
+        return (ended_identity(mob_id, flow_id, run_id),)
     if isinstance(kind, StepFailed):
         once = pack((mob_id, kind.run_id, kind.step_id))
         return b"f" + once, b"c" + once + _digest(written)

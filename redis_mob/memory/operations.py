@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from redis_mob.codec.arguments import integer
-from redis_mob.codec.events import end_identity
+from redis_mob.codec.run_heads import ended_identity
 from redis_mob.codec.run_ids import beginning_of_ids, one_of
 from redis_mob.codec.run_summaries import checked_which, decode_cursor, failure_fields
 from redis_mob.contracts import OperationsStore
@@ -49,7 +49,7 @@ class MemoryOperationsStore(OperationsStore):
     async def standing(self, run_id: str, /) -> RunStanding:
         content = self._access.content
         run = existing_run(content, run_id)
-        ended = content.log.has_identity(end_identity(run.mob_id, run.run_id, run.flow_id))
+        ended = content.log.has_identity(ended_identity(run.mob_id, run.flow_id, run.run_id))
         return RunStanding(True, (run.status,), run.run_id in content.due_runs, ended)
 
     async def definitions(self) -> tuple[str, ...]:
