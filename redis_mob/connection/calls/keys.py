@@ -148,6 +148,8 @@ class Keys:
         """Hash: what calls of handlers that are under way have put aside of budgets."""
         self.model_usage = f"{tag}models:used"
         """Hash: what calls have used in all, by mob, flow, model and currency (codec/model_usage.py)."""
+        self.changes = f"{tag}changes"
+        """Hash, only while a backup follows what is written: what has changed, and is not in it (lua/lib/change_tracking)."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -225,6 +227,10 @@ class Keys:
     def named(self, name: str) -> str:
         """The key with this name after the tag, one of those in `fixed`."""
         return f"{self._tag}{name}"
+
+    def suffix(self, key: bytes) -> str:
+        """The name of a key after the tag."""
+        return key.decode(errors="surrogateescape").removeprefix(self._tag)
 
     def sort_of(self, key: bytes) -> str | None:
         """Of a key that each run has the name of the part, `run` for its hash; `session`, `conversation` and

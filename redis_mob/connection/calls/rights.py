@@ -28,6 +28,7 @@ _SENT = (
     "evalsha_ro",
     "info",
     "ping",
+    "scan",
     "script|load",
     "ssubscribe",
     "sunsubscribe",
@@ -39,13 +40,13 @@ _SENT_BEHIND_SENTINELS = frozenset({"role"})
 
 _ON_CHANNELS = frozenset({"spublish", "ssubscribe", "sunsubscribe"})
 _ON_NOTHING = frozenset(
-    {"asking", "cluster|slots", "info", "ping", "role", "script|load", "select", "time", "wait", "waitaof"}
+    {"asking", "cluster|slots", "info", "ping", "role", "scan", "script|load", "select", "time", "wait", "waitaof"}
 )
 
 _CALLED_BY_SCRIPTS = (
     "copy del exists hdel hexists hget hgetall hincrby hkeys hlen hmget hscan hset hsetnx lindex llen lpush lrange "
-    "ltrim persist pexpire pttl rename rpush sadd scard smembers spublish srem time unlink xadd xdel xlen xrange "
-    "xrevrange zadd zcard zlexcount zmscore zrange zrangebylex zrem zscore"
+    "ltrim persist pexpire pexpireat pttl rename rpush sadd scard smembers spublish srem time type unlink xadd xdel xlen xrange "
+    "xrevrange xtrim zadd zcard zlexcount zmscore zrange zrangebylex zrem zscore"
 )
 """What the scripts call, as a test finds it in them: to read them all would take each storage too long as it opens."""
 

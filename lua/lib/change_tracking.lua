@@ -1,0 +1,58 @@
+-- Notes what a script writes, for a backup that is under way (decision 0059), in the same script as the write itself.
+--
+-- The state is `backup <id> <deadline in ms> <key of the changes>`, or `changes <id> 0 <key>` from one backup to the next.
+-- A field of the changes is the length of a key, a colon, the key and what changed of it: `e` and a field, member or id
+-- of an entry; `s` = it has grown at its end, and the value says from where; `w` = read it as a whole.
+
+local following, deadline, changes = string.match(standing[2], '^(%S+) %S+ (%d+) (.+)$')
+local clock = redis.call('TIME')
+if following == 'backup' and tonumber(deadline) < clock[1] * 1000 + clock[2] / 1000 then
+  -- the process that made the backup is gone
+  redis.call('HDEL', meta, 'state')
+  redis.call('UNLINK', changes)
+elseif following then
+  local server = redis
+  local function note(key, what, value)
+    server.call(what == 's' and 'HSETNX' or 'HSET', changes, #key .. ':' .. key .. what, value or '')
+  end
+  local function note_each(key, from, step, ...)
+    local words = { ... }
+    for i = from, #words, step do note(key, 'e' .. words[i]) end
+  end
+  local notes = {
+    HSET = function(reply, key, ...) note_each(key, 1, 2, ...) end,
+    HSETNX = function(reply, key, field) note(key, 'e' .. field) end,
+    HINCRBY = function(reply, key, field) note(key, 'e' .. field) end,
+    HDEL = function(reply, key, ...) note_each(key, 1, 1, ...) end,
+    ZADD = function(reply, key, ...)
+      local words = { ... }
+      local first = tonumber(words[1]) and 2 or 3  -- NX or LT stands before the scores
+      for i = first, #words, 2 do note(key, 'e' .. words[i]) end
+    end,
+    ZREM = function(reply, key, ...) note_each(key, 1, 1, ...) end,
+    XADD = function(reply, key) note(key, 's', reply) end,
+    XDEL = function(reply, key, ...) note_each(key, 1, 1, ...) end,
+    RPUSH = function(reply, key, ...) note(key, 's', reply - select('#', ...)) end,
+    RENAME = function(reply, from, to)
+      note(from, 'w')
+      note(to, 'w')
+    end,
+    COPY = function(reply, from, to) note(to, 'w') end,
+    UNLINK = function(reply, ...) for _, key in ipairs({ ... }) do note(key, 'w') end end,
+  }
+  notes.DEL = notes.UNLINK
+  for _, command in ipairs({ 'SADD', 'SREM', 'LPUSH', 'LTRIM', 'PEXPIRE', 'PERSIST' }) do
+    notes[command] = function(reply, key) note(key, 'w') end
+  end
+  local function noting(call)
+    return function(command, ...)
+      local reply, key = call(command, ...), ...
+      local noted = notes[command]
+      if noted and key ~= session and key ~= meta and key ~= changes and not (type(reply) == 'table' and reply.err) then
+        noted(reply, ...)
+      end
+      return reply
+    end
+  end
+  redis = setmetatable({ call = noting(server.call), pcall = noting(server.pcall) }, { __index = server })
+end

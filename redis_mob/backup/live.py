@@ -1,0 +1,137 @@
+"""Reads a namespace that goes on being written to, up to a cut: what it was at one moment (decision 0059)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.errors import CasConflictError, NotFoundError, ReadFailedError, ValidationError, shown
+
+_KEEP = 60_000
+"""How long a backup may be silent until writers follow it no more, in ms."""
+_AT_ONCE, _PAGE = 32, 500
+_FEW = 2000
+"""How many changes the cut may have left to read."""
+
+
+@dataclass(slots=True)
+class Cut:
+    """The fields of `meta` at the cut, and its time in us since 1970."""
+
+    meta: dict[bytes, bytes]
+    time: int
+
+
+class LiveNamespace:
+    """One reading of a namespace, under an id of its own. `cut` is set when `records` has ended.
+
+    Records name keys as after the tag. Each says what is there at its time, so that the last one of an element counts.
+    """
+
+    def __init__(self, client: Client, keys: Keys, id: str, *, after_cut: str = "", base: str = "") -> None:
+        self._client, self._keys, self._id = client, keys, id
+        self._after_cut, self._base = after_cut, base
+        self.cut: Cut | None = None
+
+    async def records(self) -> AsyncIterator[list[Any]]:
+        """All records, in the order in which they are to be applied.
+
+        Raises NotFoundError for no such namespace, CasConflictError if another backup is under way, ValidationError if the
+        changes since the base are not known, ReadFailedError if the server has changed under it.
+        """
+        server = await self._server()
+        both = [self._keys.meta, self._keys.changes]
+        begun = await self._client.call(
+            "backup/begin", both, {"id": self._id, "base": self._base, "keep": _KEEP, "key": self._keys.changes}
+        )
+        namespace = shown(self._keys.namespace)
+        if begun == -2:
+            raise NotFoundError(f"there is no namespace {namespace} to be backed up")
+        if begun == -1:
+            raise ValidationError(
+                f"what changed in namespace {namespace} since that backup is not known: it was made without --follow, or "
+                "another one came after it; make a full one"
+            )
+        if begun == 0:
+            raise CasConflictError(
+                f"a backup of namespace {namespace} is under way: wait for its end, or a minute if its process is gone"
+            )
+        if not self._base:
+            async for record in self._all():
+                yield record
+        while self.cut is None:
+            state = await self._state_after()
+            async for record in self._taken(state):
+                yield record
+        if await self._server() != server:
+            raise ReadFailedError(f"namespace {namespace} has moved to another server during its backup: try again")
+
+    async def _state_after(self) -> str:
+        return self._after_cut
+
+    async def _server(self) -> bytes:
+        info: bytes = await self._client.ask(b"INFO", b"server")
+        return next((line for line in info.splitlines() if line.startswith(b"run_id:")), b"")
+
+    async def _all(self) -> AsyncIterator[list[Any]]:
+        cursor, wanted, calls = b"0", list[bytes](), 0
+        while True:
+            cursor, found = await self._client.ask(b"SCAN", cursor, b"MATCH", self._keys.pattern.encode(), b"COUNT", 1000)
+            wanted += (key for key in found if self._is_kept(key))
+            while len(wanted) >= _AT_ONCE or (cursor == b"0" and wanted):
+                some, wanted = wanted[:_AT_ONCE], wanted[_AT_ONCE:]
+                async for record in self._read(await self._client.read("backup/read_keys", _names(some))):
+                    yield record
+                calls += 1
+                if calls % 20 == 0:
+                    async for record in self._taken("-"):
+                        yield record
+            if cursor == b"0":
+                return
+
+    def _is_kept(self, key: bytes) -> bool:
+        name = self._keys.suffix(key)
+        return name not in ("meta", "changes") and not name.startswith("session:")
+
+    async def _read(self, records: Sequence[list[Any]]) -> AsyncIterator[list[Any]]:
+        """Records of a reply; long keys are read by pages, behind all that was read before them."""
+        long = list[list[Any]]()
+        for record in records:
+            if record[0] == b"P":
+                long.append(record)
+            else:
+                record[1] = self._keys.suffix(record[1]).encode(errors="surrogateescape")
+                yield record
+        for _, key, kind in long:
+            at = b""
+            while True:
+                arguments = {"kind": kind, "at": at, "most": _PAGE}
+                at, page = await self._client.read("backup/read_page", _names([key]), arguments)
+                for record in page:
+                    record[1] = self._keys.suffix(record[1]).encode(errors="surrogateescape")
+                    yield record
+                if not at:
+                    break
+
+    async def _taken(self, state: str) -> AsyncIterator[list[Any]]:
+        arguments = {"id": self._id, "key": self._keys.changes, "keep": _KEEP, "most": _FEW, "state": state}
+        code, *reply = await self._client.call("backup/take", [self._keys.meta, self._keys.changes], arguments)
+        if code < 0:
+            raise ReadFailedError(
+                f"the server has lost the backup of namespace {shown(self._keys.namespace)} that was under way: try again"
+            )
+        async for record in self._read(reply[0]):
+            yield record
+        if code == 1:
+            fields = reply[1]
+            meta = dict(zip(fields[::2], fields[1::2], strict=True))
+            for gone in (b"state", b"restored"):
+                meta.pop(gone, None)
+            self.cut = Cut(meta, int(reply[2]))
+
+
+def _names(keys: Sequence[bytes]) -> list[str]:
+    return [key.decode(errors="surrogateescape") for key in keys]

@@ -1,0 +1,89 @@
+"""Writes records of a backup to a namespace, which is not there for others until the end (decision 0059)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import msgpack
+
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.errors import CasConflictError, shown
+
+_MOST_BYTES, _MOST_KEYS = 512 * 1024, 200
+
+
+class RestoringNamespace:
+    """One restoring. Records come in their order; each request is one that may be made twice."""
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._client, self._keys, self._id = client, keys, uuid4().hex
+        self._records, self._places, self._size = list[list[Any]](), dict[bytes, int](), 0
+
+    async def begin(self, *, replace: bool) -> None:
+        """Mark the namespace, and remove what is there. One whose restoring has not ended is begun anew.
+
+        Raises CasConflictError if it is not empty, unless `replace`.
+        """
+        begun = await self._client.repeat(
+            "backup/begin_restore", self._keys.fixed, {"id": self._id, "replace": int(replace)}
+        )
+        if not begun:
+            raise CasConflictError(
+                f"namespace {shown(self._keys.namespace)} is not empty: restore into another one, or with --replace"
+            )
+        cursor = b"0"
+        while True:
+            pattern = self._keys.pattern.encode()
+            cursor, found = await self._client.ask(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", 1000)
+            names = [key.decode(errors="surrogateescape") for key in found if key != self._keys.meta.encode()]
+            for at in range(0, len(names), _MOST_KEYS):
+                self._check(
+                    await self._client.repeat(
+                        "backup/clear", [self._keys.meta, *names[at : at + _MOST_KEYS]], {"id": self._id}
+                    )
+                )
+            if cursor == b"0":
+                return
+
+    async def add(self, record: Sequence[Any]) -> None:
+        """Write a record, with others of the same time."""
+        kind, key, *rest = record
+        place = self._places.setdefault(key, len(self._places) + 1)
+        self._records.append([kind, place, *rest])
+        self._size += size_of(record)
+        if self._size >= _MOST_BYTES or len(self._places) >= _MOST_KEYS:
+            await self._flush()
+
+    async def finish(self, meta: dict[bytes, bytes]) -> None:
+        """Write what is left, then let the namespace be there, as one write."""
+        await self._flush()
+        fields = [part for field in meta.items() for part in field]
+        self._check(
+            await self._client.repeat(
+                "backup/finish_restore", [self._keys.meta], {"id": self._id, "fields": fields}
+            )
+        )
+
+    async def _flush(self) -> None:
+        if not self._records:
+            return
+        names = [self._keys.named(key.decode(errors="surrogateescape")) for key in self._places]
+        packed: bytes = msgpack.packb(self._records, use_bin_type=False)
+        self._records, self._places, self._size = [], {}, 0
+        self._check(
+            await self._client.repeat("backup/write", [self._keys.meta, *names], {"id": self._id, "packed": packed})
+        )
+
+    def _check(self, reply: int) -> None:
+        if not reply:
+            raise CasConflictError(f"another restore of namespace {shown(self._keys.namespace)} has begun: this one ends")
+
+
+def size_of(record: Any) -> int:
+    """About how many bytes a record has."""
+    if isinstance(record, bytes):
+        return len(record) + 4
+    return sum(map(size_of, record)) if isinstance(record, list | tuple) else 8  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

@@ -1,0 +1,152 @@
+"""What `redis-mob backup`, `backup verify`, `restore` and `copy` do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from redis_mob.backup.file_format import FORMAT, BackupFile, Header, Trailer, chain_of, new_backup
+from redis_mob.backup.live import Cut, LiveNamespace
+from redis_mob.backup.restoring import RestoringNamespace, size_of
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.errors import NotFoundError, ValidationError, shown
+from redis_mob.security.sealing import SealKeyring
+from redis_mob.version import __version__
+
+
+@asynccontextmanager
+async def _there(url: str, namespace: str) -> AsyncGenerator[tuple[Client, Keys]]:
+    client = await connect(url, namespace)
+    try:
+        keys = await client.open_namespace(namespace, create=False)
+        if not client.has_namespace:
+            raise NotFoundError(f"there is no namespace {shown(namespace)} on this server")
+        yield client, keys
+    finally:
+        await client.aclose()
+
+
+async def back_up(
+    url: str,
+    namespace: str,
+    path: Path,
+    *,
+    seal_keys: SealKeyring | None = None,
+    since: Path | None = None,
+    follow: bool = False,
+) -> BackupFile:
+    """Write all of a namespace, or what changed since another backup, to a new file; returns it, checked.
+
+    It is the namespace as it was at one moment, the cut, while others go on writing (contract: backup-1). With a ring of
+    keys the file is encrypted with its newest. With `follow` the server notes what changes from the cut on, for the next
+    one. Nothing is left of a file that could not be written whole.
+    """
+    base = None if since is None else BackupFile(since, seal_keys)
+    if base is not None and base.header.namespace != namespace:
+        raise ValidationError(f"{since} is a backup of namespace {shown(base.header.namespace)}, not of {shown(namespace)}")
+    async with _there(url, namespace) as (client, keys):
+        id = uuid4().hex
+        after = f"changes {id} 0 {keys.changes}" if follow else ""
+        reading = LiveNamespace(client, keys, id, after_cut=after, base=base.header.id if base else "")
+        header = Header(
+            format=FORMAT,
+            id=id,
+            namespace=namespace,
+            version=__version__,
+            base=base.digest if base else None,
+            base_id=base.header.id if base else None,
+        )
+        with new_backup(path, header, seal_keys.keys[0] if seal_keys else None) as writer:
+            async for record in reading.records():
+                writer.add(record, size_of(record))
+            assert reading.cut is not None
+            writer.finish(_trailer(reading.cut, writer.count, follows=follow))
+    return BackupFile(path, seal_keys)
+
+
+def _trailer(cut: Cut, records: int, *, follows: bool) -> Trailer:
+    meta = cut.meta
+    return Trailer(
+        cursor=int(meta.get(b"cursor", b"0").strip() or 0),
+        epoch=meta.get(b"epoch", b"0").decode(errors="replace"),
+        time=cut.time,
+        records=records,
+        meta=[part.hex() for field in meta.items() for part in field],
+        follows=follows,
+    )
+
+
+def verify(files: Sequence[Path], seal_keys: SealKeyring | None = None) -> list[BackupFile]:
+    """Check every byte of a backup and of those that follow it; no server is asked. Raises as `chain_of`."""
+    return chain_of(files, seal_keys)
+
+
+async def restore(
+    url: str,
+    namespace: str,
+    files: Sequence[Path],
+    *,
+    seal_keys: SealKeyring | None = None,
+    replace: bool = False,
+    at: int | None = None,
+) -> BackupFile:
+    """Write a backup, and those that follow it, to an empty namespace; returns the last that was taken.
+
+    All files are checked before anything is written. Until the last write the namespace cannot be opened; one whose
+    restoring was ended in its middle can be restored again. `at` takes the files up to the cut of that cursor.
+    Raises ValidationError for a cursor that is no cut of them, or a namespace of another name if something is sealed for
+    the one it was, CasConflictError for a namespace that is not empty.
+    """
+    chain = chain_of(files, seal_keys)
+    if at is not None:
+        cuts = [one.trailer.cursor for one in chain]
+        if at not in cuts:
+            known = ", ".join(map(str, cuts))
+            raise ValidationError(f"no cut of these backups is at cursor {at}: what was then is known at {known}")
+        chain = chain[: len(cuts) - cuts[::-1].index(at)]
+    last = chain[-1]
+    fields = [bytes.fromhex(part) for part in last.trailer.meta]
+    meta = dict(zip(fields[::2], fields[1::2], strict=True))
+    was = last.header.namespace
+    if was != namespace and (b"payloads_sealed" in meta or b"n:seal_keys" in meta):
+        raise ValidationError(
+            f"what is sealed in the backup opens only in namespace {shown(was)}: restore it under that name, not as "
+            f"{shown(namespace)}"
+        )
+    client = await connect(url, namespace)
+    try:
+        restoring = RestoringNamespace(client, Keys(namespace))
+        await restoring.begin(replace=replace)
+        for one in chain:
+            for records in one.records():
+                for record in records:
+                    await restoring.add(record)
+        await restoring.finish(meta)
+    finally:
+        await client.aclose()
+    return last
+
+
+async def copy(url: str, namespace: str, to_url: str, to_namespace: str, *, replace: bool = False) -> int:
+    """Move a namespace to another place; returns the cursor of the switch-over.
+
+    It is copied while others go on writing; at the cut it refuses all writes, with the new place in the error, and the
+    new one is opened as soon as the last changes are there (contract: backup-20).
+    """
+    target = await connect(to_url, to_namespace)
+    try:
+        async with _there(url, namespace) as (client, keys):
+            restoring = RestoringNamespace(target, Keys(to_namespace))
+            place = f"namespace {to_namespace} of the server that `redis-mob copy` was given"
+            reading = LiveNamespace(client, keys, uuid4().hex, after_cut=f"moved {place}")
+            await restoring.begin(replace=replace)
+            async for record in reading.records():
+                await restoring.add(record)
+            assert reading.cut is not None
+            await restoring.finish(reading.cut.meta)
+            return int(reading.cut.meta.get(b"cursor", b"0").strip() or 0)
+    finally:
+        await target.aclose()

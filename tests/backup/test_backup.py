@@ -1,0 +1,205 @@
+"""A namespace is backed up while it is written to, and comes back as it was at the cut (contract: backup-1 to backup-6)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redis_mob.backup.service import back_up, copy, restore, verify
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.errors import (
+    CasConflictError,
+    MobStoreError,
+    SealKeyMismatchError,
+    SealKeyMissingError,
+    SerializationError,
+    StorageUnavailableError,
+    ValidationError,
+    WriteFailedError,
+)
+from redis_mob.security.sealing import SealKey, SealKeyring
+from redis_mob.storage import MobStorage
+from tests.attacks.filled import KEY, make_filled
+from tests.support.raw import keys_of
+
+
+async def content(connection: Client, keys: Keys) -> dict[str, Any]:
+    """All of a namespace by key, without what belongs to clients and backups."""
+    found: dict[str, Any] = {}
+    reads = {
+        b"hash": ("HGETALL",),
+        b"zset": ("ZRANGE", 0, -1, "WITHSCORES"),
+        b"list": ("LRANGE", 0, -1),
+        b"set": ("SMEMBERS",),
+        b"stream": ("XRANGE", "-", "+"),
+    }
+    for key in await keys_of(connection, keys):
+        name = keys.suffix(key.encode())
+        if name.startswith("session:") or name == "changes":
+            continue
+        kind = await connection.router.request("TYPE", key)
+        if kind == b"none":
+            continue
+        command, *rest = reads[kind]
+        reply = await connection.router.request(command, key, *rest)
+        if kind == b"hash":
+            reply = dict(zip(reply[::2], reply[1::2], strict=True))
+            for field in (b"state", b"restored"):
+                reply.pop(field, None)
+        found[name] = sorted(reply) if kind == b"set" else reply
+    return found
+
+
+async def test_a_namespace_with_something_in_each_key_comes_back_as_it_was(
+    server_url: str, connection: Client, tmp_path: Path
+) -> None:
+    filled = await make_filled(server_url)
+    before = await content(connection, filled.keys)
+    file = tmp_path / "one"
+    made = await back_up(server_url, filled.keys.namespace, file)
+    assert made.trailer.cursor > 0
+    assert await content(connection, filled.keys) == before
+    with pytest.raises(CasConflictError, match="not empty"):
+        await restore(server_url, filled.keys.namespace, [file])
+    assert await content(connection, filled.keys) == before
+    await restore(server_url, filled.keys.namespace, [file], replace=True)
+    assert await content(connection, filled.keys) == before
+    async with MobStorage.open(server_url, namespace=filled.keys.namespace, seal_key=KEY):
+        pass
+    with pytest.raises(ValidationError, match="sealed"):
+        await restore(server_url, "another", [file])
+
+
+async def traffic(storage: MobStorage, end: asyncio.Event, written: list[int]) -> None:
+    """Documents whose values and their sum change together, and more of them all the time."""
+    number = 0
+    while not end.is_set():
+        number += 1
+        await storage.config.put("load", f"d{number % 300}", {"n": number})
+        written.append(number)
+
+
+async def test_a_backup_under_load_is_a_prefix_of_what_was_written(
+    server_url: str, connection: Client, namespace: str, tmp_path: Path
+) -> None:
+    end, file = asyncio.Event(), tmp_path / "one"
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        writing = [asyncio.create_task(traffic(storage, end, written := []))]
+        while len(written) < 700:
+            await asyncio.sleep(0)
+        made = await back_up(server_url, namespace, file, follow=True)
+        since = len(written)
+        while len(written) < since + 200:
+            await asyncio.sleep(0)
+        second = await back_up(server_url, namespace, tmp_path / "two", since=file)
+        end.set()
+        await asyncio.gather(*writing)
+    assert made.header.id == second.header.base_id
+    for number, files in enumerate(([file], [file, tmp_path / "two"])):
+        other = f"{namespace}-{number}"
+        await restore(server_url, other, files)
+        async with MobStorage.open(server_url, namespace=other) as storage:
+            found = [one.value["n"] for one in await storage.config.list("load")]
+            newest = max(found)
+            # one writer: at one moment its last 300 writes are there, and no others
+            assert sorted(found) == list(range(newest - 299, newest + 1))
+            assert newest >= (700, since)[number]
+    with pytest.raises(ValidationError, match="full backup"):
+        verify([tmp_path / "two"])
+    with pytest.raises(ValidationError, match="no cut"):
+        await restore(server_url, f"{namespace}-9", [file], at=made.trailer.cursor + 10**6)
+
+
+async def test_files_that_were_cut_or_flipped_are_refused(server_url: str, namespace: str, tmp_path: Path) -> None:
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        for number in range(50):
+            await storage.config.put("n", str(number), {"n": "x" * number})
+    await back_up(server_url, namespace, tmp_path / "whole")
+    whole, other = (tmp_path / "whole").read_bytes(), tmp_path / "other"
+    for seed in range(200):
+        chance = random.Random(seed)  # noqa: S311
+        place = chance.randrange(len(whole))
+        bad = bytearray(whole)
+        bad[place] ^= 1 << chance.randrange(8)
+        other.write_bytes(whole[:place] if seed % 2 else bytes(bad))
+        with pytest.raises(SerializationError):
+            await restore(server_url, f"{namespace}-none", [other])
+    with pytest.raises(ValidationError, match="cannot be read"):
+        verify([tmp_path / "absent"])
+
+
+async def test_an_encrypted_backup_needs_its_key(server_url: str, namespace: str, tmp_path: Path) -> None:
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        await storage.config.put("n", "one", {"n": "a secret word"})
+    key = SealKey.generate()
+    file = tmp_path / "sealed"
+    await back_up(server_url, namespace, file, seal_keys=SealKeyring(key))
+    assert b"a secret word" not in file.read_bytes()
+    assert verify([file], SealKeyring(key))
+    with pytest.raises(SealKeyMissingError, match=key.id):
+        verify([file])
+    with pytest.raises(SealKeyMismatchError, match=key.id):
+        verify([file], SealKeyring(SealKey(key.id, SealKey.generate().secret)))
+
+
+async def test_a_full_disk_leaves_no_file(server_url: str, namespace: str, tmp_path: Path, monkeypatch: Any) -> None:
+    import resource
+
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        await storage.config.put("n", "one", {"n": random.Random(1).randbytes(4000).hex()})  # noqa: S311
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(WriteFailedError, match="cannot be written"):
+            await back_up(server_url, namespace, tmp_path / "one")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_namespace_that_is_half_restored_is_not_opened(
+    server_url: str, connection: Client, namespace: str, tmp_path: Path
+) -> None:
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        await storage.config.put("n", "one", {"n": 1})
+    await back_up(server_url, namespace, tmp_path / "one")
+    keys = Keys(f"{namespace}-half")
+    await connection.repeat("backup/begin_restore", keys.fixed, {"id": "x", "replace": 0})
+    for create in (True, False):
+        with pytest.raises((StorageUnavailableError, MobStoreError), match="being restored"):
+            await MobStorage.open(server_url, namespace=keys.namespace, create=create)
+    await restore(server_url, keys.namespace, [tmp_path / "one"])
+    async with MobStorage.open(server_url, namespace=keys.namespace) as storage:
+        assert await storage.config.exists("n", "one")
+
+
+async def test_a_moved_namespace_refuses_writes_and_names_its_new_place(
+    server_url: str, redis7_url: str, namespace: str
+) -> None:
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        end, written = asyncio.Event(), list[int]()
+        writing = asyncio.create_task(traffic(storage, end, written))
+        while len(written) < 400:
+            await asyncio.sleep(0)
+        await copy(server_url, namespace, redis7_url, namespace)
+        with pytest.raises(WriteFailedError, match="moved"):
+            await writing
+        async with MobStorage.open(redis7_url, namespace=namespace) as moved:
+            found = [one.value["n"] for one in await moved.config.list("load")]
+            assert max(found) == written[-1]
+
+
+async def test_a_backup_into_a_cluster(server_url: str, cluster_url: str, namespace: str, tmp_path: Path) -> None:
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        await storage.config.put("n", "one", {"n": 1})
+    await back_up(server_url, namespace, tmp_path / "one")
+    await restore(cluster_url, namespace, [tmp_path / "one"])
+    await back_up(cluster_url, namespace, tmp_path / "two")
+    await restore(server_url, f"{namespace}-b", [tmp_path / "two"])
+    async with MobStorage.open(server_url, namespace=f"{namespace}-b") as storage:
+        assert await storage.config.exists("n", "one")
