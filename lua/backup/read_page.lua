@@ -10,10 +10,14 @@
 --- @args kind at most
 local after, records = '', {}
 if at == '' then records[1] = { 'R', wanted } end
-if kind == 'hash' or kind == 'zset' then
-  local page = redis.call(kind == 'hash' and 'HSCAN' or 'ZSCAN', wanted, at == '' and '0' or at, 'COUNT', most)
+if kind == 'hash' then
+  local page = redis.call('HSCAN', wanted, at == '' and '0' or at, 'COUNT', most)
   if page[1] ~= '0' then after = page[1] end
-  records[#records + 1] = { kind == 'hash' and 'H' or 'Z', wanted, page[2] }
+  records[#records + 1] = { 'H', wanted, page[2] }
+elseif kind == 'zset' then
+  local page = redis.call('ZSCAN', wanted, at == '' and '0' or at, 'COUNT', most)
+  if page[1] ~= '0' then after = page[1] end
+  records[#records + 1] = { 'Z', wanted, page[2] }
 elseif kind == 'list' then
   local from = at == '' and 0 or tonumber(at)
   local items = redis.call('LRANGE', wanted, from, from + most - 1)

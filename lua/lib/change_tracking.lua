@@ -54,5 +54,8 @@ elseif following then
       return reply
     end
   end
-  redis = setmetatable({ call = noting(server.call), pcall = noting(server.pcall) }, { __index = server })
+  redis = {
+    call = noting(server.call), pcall = noting(server.pcall), error_reply = server.error_reply,
+    status_reply = server.status_reply, sha1hex = server.sha1hex, acl_check_cmd = server.acl_check_cmd,
+  }
 end

@@ -132,7 +132,9 @@ class BackupWriter:
     def _flush(self) -> None:
         if not self._records:
             return
-        body = self._compressor.compress(msgpack.packb(self._records, use_bin_type=False, unicode_errors="surrogateescape"))
+        body = self._compressor.compress(
+            msgpack.packb(self._records, use_bin_type=False, unicode_errors="surrogateescape")
+        )
         self._records, self._size = [], 0
         self._number += 1
         self._frame(b"D", self._cipher.seal(self._number, body) if self._cipher else body)

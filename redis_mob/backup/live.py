@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from redis_mob.backup.requests import pages_of_keys, run_id_of
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import CasConflictError, NotFoundError, ReadFailedError, ValidationError, shown
@@ -42,7 +43,7 @@ class LiveNamespace:
         Raises NotFoundError for no such namespace, CasConflictError if another backup is under way, ValidationError if the
         changes since the base are not known, ReadFailedError if the server has changed under it.
         """
-        server = await self._server()
+        server = await run_id_of(self._client)
         both = [self._keys.meta, self._keys.changes]
         begun = await self._client.call(
             "backup/begin", both, {"id": self._id, "base": self._base, "keep": _KEEP, "key": self._keys.changes}
@@ -63,34 +64,24 @@ class LiveNamespace:
             async for record in self._all():
                 yield record
         while self.cut is None:
-            state = await self._state_after()
-            async for record in self._taken(state):
+            async for record in self._taken(self._after_cut):
                 yield record
-        if await self._server() != server:
+        if await run_id_of(self._client) != server:
             raise ReadFailedError(f"namespace {namespace} has moved to another server during its backup: try again")
 
-    async def _state_after(self) -> str:
-        return self._after_cut
-
-    async def _server(self) -> bytes:
-        info: bytes = await self._client.ask(b"INFO", b"server")
-        return next((line for line in info.splitlines() if line.startswith(b"run_id:")), b"")
-
     async def _all(self) -> AsyncIterator[list[Any]]:
-        cursor, wanted, calls = b"0", list[bytes](), 0
-        while True:
-            cursor, found = await self._client.ask(b"SCAN", cursor, b"MATCH", self._keys.pattern.encode(), b"COUNT", 1000)
-            wanted += (key for key in found if self._is_kept(key))
-            while len(wanted) >= _AT_ONCE or (cursor == b"0" and wanted):
-                some, wanted = wanted[:_AT_ONCE], wanted[_AT_ONCE:]
-                async for record in self._read(await self._client.read("backup/read_keys", _names(some))):
+        """What the keys hold, with what has changed meanwhile."""
+        calls = 0
+        async for found in pages_of_keys(self._client, self._keys):
+            wanted = [key for key in found if self._is_kept(key)]
+            for at in range(0, len(wanted), _AT_ONCE):
+                reply = await self._client.read("backup/read_keys", _names(wanted[at : at + _AT_ONCE]))
+                async for record in self._read(reply):
                     yield record
                 calls += 1
                 if calls % 20 == 0:
                     async for record in self._taken("-"):
                         yield record
-            if cursor == b"0":
-                return
 
     def _is_kept(self, key: bytes) -> bool:
         name = self._keys.suffix(key)

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import msgpack
 
+from redis_mob.backup.requests import pages_of_keys, repeat
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import CasConflictError, shown
@@ -27,26 +28,16 @@ class RestoringNamespace:
 
         Raises CasConflictError if it is not empty, unless `replace`.
         """
-        begun = await self._client.repeat(
-            "backup/begin_restore", self._keys.fixed, {"id": self._id, "replace": int(replace)}
-        )
+        wanted = {"id": self._id, "replace": int(replace)}
+        begun = await repeat(self._client, "backup/begin_restore", self._keys.fixed, wanted)
         if not begun:
             raise CasConflictError(
                 f"namespace {shown(self._keys.namespace)} is not empty: restore into another one, or with --replace"
             )
-        cursor = b"0"
-        while True:
-            pattern = self._keys.pattern.encode()
-            cursor, found = await self._client.ask(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", 1000)
+        async for found in pages_of_keys(self._client, self._keys):
             names = [key.decode(errors="surrogateescape") for key in found if key != self._keys.meta.encode()]
             for at in range(0, len(names), _MOST_KEYS):
-                self._check(
-                    await self._client.repeat(
-                        "backup/clear", [self._keys.meta, *names[at : at + _MOST_KEYS]], {"id": self._id}
-                    )
-                )
-            if cursor == b"0":
-                return
+                await self._write("backup/clear", names[at : at + _MOST_KEYS], {})
 
     async def add(self, record: Sequence[Any]) -> None:
         """Write a record, with others of the same time."""
@@ -61,11 +52,7 @@ class RestoringNamespace:
         """Write what is left, then let the namespace be there, as one write."""
         await self._flush()
         fields = [part for field in meta.items() for part in field]
-        self._check(
-            await self._client.repeat(
-                "backup/finish_restore", [self._keys.meta], {"id": self._id, "fields": fields}
-            )
-        )
+        await self._write("backup/finish_restore", [], {"fields": fields})
 
     async def _flush(self) -> None:
         if not self._records:
@@ -73,13 +60,13 @@ class RestoringNamespace:
         names = [self._keys.named(key.decode(errors="surrogateescape")) for key in self._places]
         packed: bytes = msgpack.packb(self._records, use_bin_type=False)
         self._records, self._places, self._size = [], {}, 0
-        self._check(
-            await self._client.repeat("backup/write", [self._keys.meta, *names], {"id": self._id, "packed": packed})
-        )
+        await self._write("backup/write", names, {"packed": packed})
 
-    def _check(self, reply: int) -> None:
-        if not reply:
-            raise CasConflictError(f"another restore of namespace {shown(self._keys.namespace)} has begun: this one ends")
+    async def _write(self, script: str, names: Sequence[str], args: dict[str, Any]) -> None:
+        if not await repeat(self._client, script, [self._keys.meta, *names], {"id": self._id, **args}):
+            raise CasConflictError(
+                f"another restore of namespace {shown(self._keys.namespace)} has begun: this one ends"
+            )
 
 
 def size_of(record: Any) -> int:

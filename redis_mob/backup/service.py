@@ -34,19 +34,22 @@ async def back_up(
     namespace: str,
     path: Path,
     *,
+    encrypt_with: SealKeyring | None = None,
     seal_keys: SealKeyring | None = None,
     since: Path | None = None,
     follow: bool = False,
 ) -> BackupFile:
     """Write all of a namespace, or what changed since another backup, to a new file; returns it, checked.
 
-    It is the namespace as it was at one moment, the cut, while others go on writing (contract: backup-1). With a ring of
-    keys the file is encrypted with its newest. With `follow` the server notes what changes from the cut on, for the next
+    It is the namespace as it was at one moment, the cut, while others go on writing (contract: backup-1). With
+    `encrypt_with` the file is encrypted with its newest key; `seal_keys` open the file of `since`. With `follow` the server notes what changes from the cut on, for the next
     one. Nothing is left of a file that could not be written whole.
     """
     base = None if since is None else BackupFile(since, seal_keys)
     if base is not None and base.header.namespace != namespace:
-        raise ValidationError(f"{since} is a backup of namespace {shown(base.header.namespace)}, not of {shown(namespace)}")
+        raise ValidationError(
+            f"{since} is a backup of namespace {shown(base.header.namespace)}, not of {shown(namespace)}"
+        )
     async with _there(url, namespace) as (client, keys):
         id = uuid4().hex
         after = f"changes {id} 0 {keys.changes}" if follow else ""
@@ -59,12 +62,12 @@ async def back_up(
             base=base.digest if base else None,
             base_id=base.header.id if base else None,
         )
-        with new_backup(path, header, seal_keys.keys[0] if seal_keys else None) as writer:
+        with new_backup(path, header, encrypt_with.keys[0] if encrypt_with else None) as writer:
             async for record in reading.records():
                 writer.add(record, size_of(record))
             assert reading.cut is not None
             writer.finish(_trailer(reading.cut, writer.count, follows=follow))
-    return BackupFile(path, seal_keys)
+    return BackupFile(path, encrypt_with)
 
 
 def _trailer(cut: Cut, records: int, *, follows: bool) -> Trailer:

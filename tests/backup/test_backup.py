@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from redis_mob.backup.requests import repeat
 from redis_mob.backup.service import back_up, copy, restore, verify
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
@@ -104,7 +105,7 @@ async def test_a_backup_under_load_is_a_prefix_of_what_was_written(
         other = f"{namespace}-{number}"
         await restore(server_url, other, files)
         async with MobStorage.open(server_url, namespace=other) as storage:
-            found = [one.value["n"] for one in await storage.config.list("load")]
+            found = [value["n"] for _, value in await storage.config.list("load", 0, 1000)]
             newest = max(found)
             # one writer: at one moment its last 300 writes are there, and no others
             assert sorted(found) == list(range(newest - 299, newest + 1))
@@ -138,7 +139,7 @@ async def test_an_encrypted_backup_needs_its_key(server_url: str, namespace: str
         await storage.config.put("n", "one", {"n": "a secret word"})
     key = SealKey.generate()
     file = tmp_path / "sealed"
-    await back_up(server_url, namespace, file, seal_keys=SealKeyring(key))
+    await back_up(server_url, namespace, file, encrypt_with=SealKeyring(key))
     assert b"a secret word" not in file.read_bytes()
     assert verify([file], SealKeyring(key))
     with pytest.raises(SealKeyMissingError, match=key.id):
@@ -169,7 +170,7 @@ async def test_a_namespace_that_is_half_restored_is_not_opened(
         await storage.config.put("n", "one", {"n": 1})
     await back_up(server_url, namespace, tmp_path / "one")
     keys = Keys(f"{namespace}-half")
-    await connection.repeat("backup/begin_restore", keys.fixed, {"id": "x", "replace": 0})
+    await repeat(connection, "backup/begin_restore", keys.fixed, {"id": "x", "replace": 0})
     for create in (True, False):
         with pytest.raises((StorageUnavailableError, MobStoreError), match="being restored"):
             await MobStorage.open(server_url, namespace=keys.namespace, create=create)
@@ -190,7 +191,7 @@ async def test_a_moved_namespace_refuses_writes_and_names_its_new_place(
         with pytest.raises(WriteFailedError, match="moved"):
             await writing
         async with MobStorage.open(redis7_url, namespace=namespace) as moved:
-            found = [one.value["n"] for one in await moved.config.list("load")]
+            found = [value["n"] for _, value in await moved.config.list("load", 0, 1000)]
             assert max(found) == written[-1]
 
 

@@ -44,7 +44,6 @@ from redis_mob.connection.servers.address import (
     ServiceAddress,
 )
 from redis_mob.connection.servers.channel import Channel
-from redis_mob.connection.servers.requests import Part
 from redis_mob.connection.servers.router import Router
 from redis_mob.connection.servers.server_info import ServerInfo
 from redis_mob.connection.servers.url import parse_address, storage_url
@@ -182,24 +181,13 @@ class Client:
                 raise damage from cause_of(error)
             raise ReadFailedError(f"{script.name} on {self._name}: {explained(error)}") from cause_of(error)
 
-    async def repeat(self, script: str, keys: KeyNames, args: NamedArguments) -> Any:
-        """Run a script that may be run twice, without a session: also in a namespace that refuses what is called else.
-
-        Raises WriteFailedError if no attempt got a reply, or the server refused.
-        """
-        found, arguments = self._ready(script, keys, args)
-        try:
-            return await self._calls.repeatable(found, keys, arguments)
-        except TransportError as error:
-            raise WriteFailedError(f"{script} on {self._name}: {explained(error)}") from cause_of(error)
-
-    async def ask(self, *parts: Part) -> Any:
-        """Send a request that has no effect; it is tried again as a read is. Raises ReadFailedError."""
+    async def unnumbered(self, what: str, call: Callable[[Calls], Awaitable[Any]]) -> Any:
+        """Make a call that has no session, and may happen twice. Raises WriteFailedError if no attempt had an answer."""
         self.check_usable()
         try:
-            return await self._calls.ask(*parts)
+            return await call(self._calls)
         except TransportError as error:
-            raise ReadFailedError(f"{parts[0]!r} on {self._name}: {explained(error)}") from cause_of(error)
+            raise WriteFailedError(f"{what} on {self._name}: {explained(error)}") from cause_of(error)
 
     async def _damage_in(self, error: TransportError, keys: KeyNames) -> SerializationError | None:
         try:

@@ -46,7 +46,7 @@ _ON_NOTHING = frozenset(
 _CALLED_BY_SCRIPTS = (
     "copy del exists hdel hexists hget hgetall hincrby hkeys hlen hmget hscan hset hsetnx lindex llen lpush lrange "
     "ltrim persist pexpire pexpireat pttl rename rpush sadd scard smembers spublish srem time type unlink xadd xdel xlen xrange "
-    "xrevrange xtrim zadd zcard zlexcount zmscore zrange zrangebylex zrem zscore"
+    "xrevrange xtrim zadd zcard zlexcount zmscore zrange zrangebylex zrem zscan zscore"
 )
 """What the scripts call, as a test finds it in them: to read them all would take each storage too long as it opens."""
 
