@@ -1,8 +1,8 @@
 """One backup as a file: frames of records, each with a checksum, and a digest of all of it behind them.
 
 The file is a magic line, the header, frames of records, the trailer and 32 bytes of SHA-256 over all before. A frame is
-its kind, its length, a CRC-32 of both and the body. Bodies of records are msgpack lists, compressed with zstd, and with a
-seal key encrypted with AES-256-GCM under a key that is made for this file, and bound to their place in it.
+its kind, its length, a CRC-32 of kind and body, and the body. Bodies of records are msgpack lists, compressed with zstd,
+and with a seal key encrypted with AES-256-GCM under a key that is made for this file, and bound to their place in it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Header(Model):
 
 
 class Trailer(Model):
-    """What is known at the cut: its cursor in the event log, its epoch, its time (us since 1970), and the fields of `meta`."""
+    """What is known at the cut: its cursor in the log, its epoch, its time (us since 1970), the fields of `meta`."""
 
     cursor: U64
     epoch: str
@@ -101,7 +101,8 @@ class BackupWriter:
 
     def __init__(self, path: Path, file: IO[bytes], header: Header, key: SealKey | None) -> None:
         self._file, self._path = file, path
-        self._hash, self._records, self._size, self.count, self._number = hashlib.sha256(), [], 0, 0, 0
+        self._hash, self._records = hashlib.sha256(), list[Record]()
+        self._size, self.count, self._number = 0, 0, 0
         self._compressor = _zstd().ZstdCompressor(level=3, write_checksum=True)
         self._cipher: _Cipher | None = None
         if key is not None:
@@ -132,9 +133,7 @@ class BackupWriter:
     def _flush(self) -> None:
         if not self._records:
             return
-        body = self._compressor.compress(
-            msgpack.packb(self._records, use_bin_type=False, unicode_errors="surrogateescape")
-        )
+        body = self._compressor.compress(msgpack.packb(self._records, use_bin_type=False))
         self._records, self._size = [], 0
         self._number += 1
         self._frame(b"D", self._cipher.seal(self._number, body) if self._cipher else body)

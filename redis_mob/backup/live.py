@@ -9,7 +9,7 @@ from typing import Any
 from redis_mob.backup.requests import pages_of_keys, run_id_of
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.errors import CasConflictError, NotFoundError, ReadFailedError, ValidationError, shown
+from redis_mob.errors import CasConflictError, InternalError, NotFoundError, ReadFailedError, ValidationError, shown
 
 _KEEP = 60_000
 """How long a backup may be silent until writers follow it no more, in ms."""
@@ -29,19 +29,26 @@ class Cut:
 class LiveNamespace:
     """One reading of a namespace, under an id of its own. `cut` is set when `records` has ended.
 
-    Records name keys as after the tag. Each says what is there at its time, so that the last one of an element counts.
+    Records name keys as after the tag. Each says what is there at its time: the last one of an element counts.
     """
 
     def __init__(self, client: Client, keys: Keys, id: str, *, after_cut: str = "", base: str = "") -> None:
         self._client, self._keys, self._id = client, keys, id
         self._after_cut, self._base = after_cut, base
-        self.cut: Cut | None = None
+        self._cut: Cut | None = None
+
+    @property
+    def cut(self) -> Cut:
+        """What is known at the cut. Raises InternalError before `records` has ended."""
+        if self._cut is None:
+            raise InternalError("the namespace is still being read")
+        return self._cut
 
     async def records(self) -> AsyncIterator[list[Any]]:
         """All records, in the order in which they are to be applied.
 
-        Raises NotFoundError for no such namespace, CasConflictError if another backup is under way, ValidationError if the
-        changes since the base are not known, ReadFailedError if the server has changed under it.
+        Raises NotFoundError for no such namespace, CasConflictError if another backup is under way, ValidationError
+        if the changes since the base are not known, ReadFailedError if another server has the namespace at the end.
         """
         server = await run_id_of(self._client)
         both = [self._keys.meta, self._keys.changes]
@@ -53,8 +60,8 @@ class LiveNamespace:
             raise NotFoundError(f"there is no namespace {namespace} to be backed up")
         if begun == -1:
             raise ValidationError(
-                f"what changed in namespace {namespace} since that backup is not known: it was made without --follow, or "
-                "another one came after it; make a full one"
+                f"what changed in namespace {namespace} since that backup is not known: it was made without "
+                "--follow, or another one came after it; make a full one"
             )
         if begun == 0:
             raise CasConflictError(
@@ -63,7 +70,7 @@ class LiveNamespace:
         if not self._base:
             async for record in self._all():
                 yield record
-        while self.cut is None:
+        while self._cut is None:
             async for record in self._taken(self._after_cut):
                 yield record
         if await run_id_of(self._client) != server:
@@ -112,7 +119,7 @@ class LiveNamespace:
         code, *reply = await self._client.call("backup/take", [self._keys.meta, self._keys.changes], arguments)
         if code < 0:
             raise ReadFailedError(
-                f"the server has lost the backup of namespace {shown(self._keys.namespace)} that was under way: try again"
+                f"the server does not know the backup of namespace {shown(self._keys.namespace)} any more: try again"
             )
         async for record in self._read(reply[0]):
             yield record
@@ -121,7 +128,7 @@ class LiveNamespace:
             meta = dict(zip(fields[::2], fields[1::2], strict=True))
             for gone in (b"state", b"restored"):
                 meta.pop(gone, None)
-            self.cut = Cut(meta, int(reply[2]))
+            self._cut = Cut(meta, int(reply[2]))
 
 
 def _names(keys: Sequence[bytes]) -> list[str]:

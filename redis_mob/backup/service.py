@@ -12,7 +12,7 @@ from redis_mob.backup.live import Cut, LiveNamespace
 from redis_mob.backup.restoring import RestoringNamespace, size_of
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.errors import NotFoundError, ValidationError, shown
+from redis_mob.errors import NotFoundError, ValidationError, shortened, shown
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.version import __version__
 
@@ -42,14 +42,13 @@ async def back_up(
     """Write all of a namespace, or what changed since another backup, to a new file; returns it, checked.
 
     It is the namespace as it was at one moment, the cut, while others go on writing (contract: backup-1). With
-    `encrypt_with` the file is encrypted with its newest key; `seal_keys` open the file of `since`. With `follow` the server notes what changes from the cut on, for the next
-    one. Nothing is left of a file that could not be written whole.
+    `encrypt_with` the file is encrypted with its newest key; `seal_keys` open the file of `since`. With `follow` the server
+    notes what changes from the cut on, for the next backup. Nothing is left of a file that could not be written whole.
     """
     base = None if since is None else BackupFile(since, seal_keys)
     if base is not None and base.header.namespace != namespace:
-        raise ValidationError(
-            f"{since} is a backup of namespace {shown(base.header.namespace)}, not of {shown(namespace)}"
-        )
+        of = f"is a backup of namespace {shown(base.header.namespace)}, not of {shown(namespace)}"
+        raise ValidationError(f"{shortened(since)} {of}")
     async with _there(url, namespace) as (client, keys):
         id = uuid4().hex
         after = f"changes {id} 0 {keys.changes}" if follow else ""
@@ -65,7 +64,6 @@ async def back_up(
         with new_backup(path, header, encrypt_with.keys[0] if encrypt_with else None) as writer:
             async for record in reading.records():
                 writer.add(record, size_of(record))
-            assert reading.cut is not None
             writer.finish(_trailer(reading.cut, writer.count, follows=follow))
     return BackupFile(path, encrypt_with)
 
@@ -100,8 +98,8 @@ async def restore(
 
     All files are checked before anything is written. Until the last write the namespace cannot be opened; one whose
     restoring was ended in its middle can be restored again. `at` takes the files up to the cut of that cursor.
-    Raises ValidationError for a cursor that is no cut of them, or a namespace of another name if something is sealed for
-    the one it was, CasConflictError for a namespace that is not empty.
+    Raises ValidationError for a cursor that is no cut of them, or a namespace of another name if something is sealed
+    for the one it was, CasConflictError for a namespace that is not empty.
     """
     chain = chain_of(files, seal_keys)
     if at is not None:
@@ -148,7 +146,6 @@ async def copy(url: str, namespace: str, to_url: str, to_namespace: str, *, repl
             await restoring.begin(replace=replace)
             async for record in reading.records():
                 await restoring.add(record)
-            assert reading.cut is not None
             await restoring.finish(reading.cut.meta)
             return int(reading.cut.meta.get(b"cursor", b"0").strip() or 0)
     finally:

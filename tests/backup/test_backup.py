@@ -1,9 +1,14 @@
-"""A namespace is backed up while it is written to, and comes back as it was at the cut (contract: backup-1 to backup-6)."""
+"""A namespace is backed up while it is written to, and comes back as it was at the cut.
+
+(contract: backup-1, backup-3, backup-4, backup-6, backup-7)
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +32,8 @@ from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
 from tests.attacks.filled import KEY, make_filled
 from tests.support.raw import keys_of
+
+KILLS = 50
 
 
 async def content(connection: Client, keys: Keys) -> dict[str, Any]:
@@ -76,6 +83,18 @@ async def test_a_namespace_with_something_in_each_key_comes_back_as_it_was(
         await restore(server_url, "another", [file])
 
 
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+async def reaching(written: list[int], number: int) -> None:
+    """Let others go on until this many writes have happened."""
+    for _ in range(10**7):
+        if len(written) >= number:
+            return
+        await asyncio.sleep(0)
+
+
 async def traffic(storage: MobStorage, end: asyncio.Event, written: list[int]) -> None:
     """Documents whose values and their sum change together, and more of them all the time."""
     number = 0
@@ -91,12 +110,10 @@ async def test_a_backup_under_load_is_a_prefix_of_what_was_written(
     end, file = asyncio.Event(), tmp_path / "one"
     async with MobStorage.open(server_url, namespace=namespace) as storage:
         writing = [asyncio.create_task(traffic(storage, end, written := []))]
-        while len(written) < 700:
-            await asyncio.sleep(0)
+        await reaching(written, 700)
         made = await back_up(server_url, namespace, file, follow=True)
         since = len(written)
-        while len(written) < since + 200:
-            await asyncio.sleep(0)
+        await reaching(written, since + 200)
         second = await back_up(server_url, namespace, tmp_path / "two", since=file)
         end.set()
         await asyncio.gather(*writing)
@@ -123,7 +140,7 @@ async def test_files_that_were_cut_or_flipped_are_refused(server_url: str, names
     await back_up(server_url, namespace, tmp_path / "whole")
     whole, other = (tmp_path / "whole").read_bytes(), tmp_path / "other"
     for seed in range(200):
-        chance = random.Random(seed)  # noqa: S311
+        chance = random.Random(seed)
         place = chance.randrange(len(whole))
         bad = bytearray(whole)
         bad[place] ^= 1 << chance.randrange(8)
@@ -152,7 +169,7 @@ async def test_a_full_disk_leaves_no_file(server_url: str, namespace: str, tmp_p
     import resource
 
     async with MobStorage.open(server_url, namespace=namespace) as storage:
-        await storage.config.put("n", "one", {"n": random.Random(1).randbytes(4000).hex()})  # noqa: S311
+        await storage.config.put("n", "one", {"n": random.Random(1).randbytes(4000).hex()})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
@@ -160,7 +177,7 @@ async def test_a_full_disk_leaves_no_file(server_url: str, namespace: str, tmp_p
             await back_up(server_url, namespace, tmp_path / "one")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list(tmp_path.iterdir()) == []
+    assert not names_in(tmp_path)
 
 
 async def test_a_namespace_that_is_half_restored_is_not_opened(
@@ -185,8 +202,7 @@ async def test_a_moved_namespace_refuses_writes_and_names_its_new_place(
     async with MobStorage.open(server_url, namespace=namespace) as storage:
         end, written = asyncio.Event(), list[int]()
         writing = asyncio.create_task(traffic(storage, end, written))
-        while len(written) < 400:
-            await asyncio.sleep(0)
+        await reaching(written, 400)
         await copy(server_url, namespace, redis7_url, namespace)
         with pytest.raises(WriteFailedError, match="moved"):
             await writing
@@ -204,3 +220,58 @@ async def test_a_backup_into_a_cluster(server_url: str, cluster_url: str, namesp
     await restore(server_url, f"{namespace}-b", [tmp_path / "two"])
     async with MobStorage.open(server_url, namespace=f"{namespace}-b") as storage:
         assert await storage.config.exists("n", "one")
+
+
+async def test_a_restore_that_is_killed_is_never_half_visible(
+    server_url: str, connection: Client, namespace: str, tmp_path: Path
+) -> None:
+    """(contract: backup-5)"""
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        for number in range(40):
+            await storage.config.put(f"n{number}", "one", {"n": random.Random(number).randbytes(60_000).hex()})
+    file = tmp_path / "one"
+    await back_up(server_url, namespace, file)
+    before, ended = await content(connection, Keys(namespace)), 0
+    target = Keys(f"{namespace}-target")
+    code = (
+        "import asyncio, sys; from pathlib import Path; from redis_mob.backup.service import restore\n"
+        "print('ready', flush=True); asyncio.run(restore(sys.argv[1], sys.argv[2], [Path(sys.argv[3])], replace=True))"
+    )
+    for seed in range(KILLS):
+        words = ("-c", code, server_url, target.namespace, str(file))
+        process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+        # killed behind some number of requests of the server, which is where it can be half
+        for _ in range(random.Random(seed).randrange(1, 400)):
+            await connection.router.request("EXISTS", target.meta)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        state = await connection.router.request("HGET", target.meta, "state")
+        if state is None:
+            ended += 1
+            assert await content(connection, target) in ({}, before)
+        else:
+            with pytest.raises(StorageUnavailableError, match="being restored"):
+                await MobStorage.open(server_url, namespace=target.namespace)
+    await restore(server_url, target.namespace, [file], replace=True)
+    assert await content(connection, target) == before
+
+
+async def test_a_backup_whose_process_is_gone_is_forgotten(
+    server_url: str, connection: Client, namespace: str, tmp_path: Path
+) -> None:
+    """(contract: backup-2)"""
+    keys = Keys(namespace)
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        wanted = {"id": "gone", "base": "", "keep": 10**6, "key": keys.changes}
+        await repeat(connection, "backup/begin", [keys.meta, keys.changes], wanted)
+        await storage.config.put("n", "one", {"n": 1})
+        assert await connection.router.request("EXISTS", keys.changes) == 1
+        with pytest.raises(CasConflictError, match="under way"):
+            await back_up(server_url, namespace, tmp_path / "one")
+        await connection.router.request("HSET", keys.meta, "state", f"backup gone 1 {keys.changes}")
+        await storage.config.put("n", "one", {"n": 2})
+        assert await connection.router.request("EXISTS", keys.changes) == 0
+        assert await connection.router.request("HGET", keys.meta, "state") is None

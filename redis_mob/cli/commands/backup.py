@@ -62,7 +62,8 @@ def restore(
 ) -> None:
     """Write backups to an empty namespace, on any kind of server.
 
-    All files are checked first. Until the end the namespace cannot be opened; if this is ended in its middle, do it again.
+    All files are checked first. Until the end the namespace cannot be opened. If this ends in its middle, do it
+    again.
 
     Exit status: 0 restored, 1 the namespace is not empty, 2 usage error, 3 storage unavailable or a damaged file.
     """

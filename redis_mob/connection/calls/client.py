@@ -182,7 +182,7 @@ class Client:
             raise ReadFailedError(f"{script.name} on {self._name}: {explained(error)}") from cause_of(error)
 
     async def unnumbered(self, what: str, call: Callable[[Calls], Awaitable[Any]]) -> Any:
-        """Make a call that has no session, and may happen twice. Raises WriteFailedError if no attempt had an answer."""
+        """Make a call that has no session, and may happen twice. Raises WriteFailedError without an answer."""
         self.check_usable()
         try:
             return await call(self._calls)

@@ -149,7 +149,7 @@ class Keys:
         self.model_usage = f"{tag}models:used"
         """Hash: what calls have used in all, by mob, flow, model and currency (codec/model_usage.py)."""
         self.changes = f"{tag}changes"
-        """Hash, only while a backup follows what is written: what has changed, and is not in it (lua/lib/change_tracking)."""
+        """Hash, only while a backup follows what is written: what is to be read again (lua/lib/change_tracking)."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"

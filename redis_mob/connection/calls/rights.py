@@ -28,7 +28,6 @@ _SENT = (
     "evalsha_ro",
     "info",
     "ping",
-    "scan",
     "script|load",
     "ssubscribe",
     "sunsubscribe",
@@ -40,18 +39,21 @@ _SENT_BEHIND_SENTINELS = frozenset({"role"})
 
 _ON_CHANNELS = frozenset({"spublish", "ssubscribe", "sunsubscribe"})
 _ON_NOTHING = frozenset(
-    {"asking", "cluster|slots", "info", "ping", "role", "scan", "script|load", "select", "time", "wait", "waitaof"}
+    {"asking", "cluster|slots", "info", "ping", "role", "script|load", "select", "time", "wait", "waitaof"}
 )
 
 _CALLED_BY_SCRIPTS = (
     "copy del exists hdel hexists hget hgetall hincrby hkeys hlen hmget hscan hset hsetnx lindex llen lpush lrange "
-    "ltrim persist pexpire pexpireat pttl rename rpush sadd scard smembers spublish srem time type unlink xadd xdel xlen xrange "
-    "xrevrange xtrim zadd zcard zlexcount zmscore zrange zrangebylex zrem zscan zscore"
+    "ltrim persist pexpire pttl rename rpush sadd scard smembers spublish srem time unlink xadd xdel xlen xrange "
+    "xrevrange zadd zcard zlexcount zmscore zrange zrangebylex zrem zscore"
 )
 """What the scripts call, as a test finds it in them: to read them all would take each storage too long as it opens."""
 
 _REFUSED_COMMAND = re.compile(r"'([a-z_|]+)' command")
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
+
+FOR_BACKUPS = "pexpireat scan type xtrim zscan"
+"""What backups, restores and moves call beside that: those who only work in a namespace need none of it."""
 
 Ask = Callable[[Script, Sequence[str | bytes], Arguments], Awaitable[Any]]
 """Runs a script that only reads."""
