@@ -24,7 +24,7 @@ from redis_mob.testing.samples.states import new_run
 
 
 async def _fill(storage: MobStorage, events: int, runs: int) -> None:
-    batch: list[NewMobEvent] = [new_event(RESET) for _ in range(500)]
+    batch: list[NewMobEvent] = [new_event(MobReset()) for _ in range(500)]
     for _ in range(events // 500):
         await storage.events.append_batch(batch)
     for _ in range(runs // 50):

@@ -1,8 +1,8 @@
 """One backup as a file: frames of records, each with a checksum, and a digest of all of it behind them.
 
 The file is a magic line, the header, frames of records, the trailer and 32 bytes of SHA-256 over all before. A frame is
-its kind, its length, a CRC-32 of kind and body, and the body. Bodies of records are msgpack lists, compressed with zstd,
-and with a seal key encrypted with AES-256-GCM under a key that is made for this file, and bound to their place in it.
+its kind, its length, a CRC-32 of kind and body, and the body. Bodies of records are msgpack lists, compressed with
+zstd, and with a seal key encrypted with AES-256-GCM under a key that is made for this file, and bound to their place in it.
 """
 
 from __future__ import annotations

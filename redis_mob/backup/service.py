@@ -42,8 +42,8 @@ async def back_up(
     """Write all of a namespace, or what changed since another backup, to a new file; returns it, checked.
 
     It is the namespace as it was at one moment, the cut, while others go on writing (contract: backup-1). With
-    `encrypt_with` the file is encrypted with its newest key; `seal_keys` open the file of `since`. With `follow` the server
-    notes what changes from the cut on, for the next backup. Nothing is left of a file that could not be written whole.
+    `encrypt_with` the file is encrypted with its newest key; `seal_keys` open the file of `since`. With `follow` the
+    server notes what changes from the cut on, for the next backup. Nothing is left of a file that could not be written whole.
     """
     base = None if since is None else BackupFile(since, seal_keys)
     if base is not None and base.header.namespace != namespace:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import sys
 from pathlib import Path
@@ -33,7 +34,8 @@ from redis_mob.storage import MobStorage
 from tests.attacks.filled import KEY, make_filled
 from tests.support.raw import keys_of
 
-KILLS = 50
+KILLS = int(os.environ.get("REDIS_MOB_KILLS", "8"))
+"""How many restores are killed: the bar of 50 takes a minute."""
 
 
 async def content(connection: Client, keys: Keys) -> dict[str, Any]:
@@ -231,7 +233,7 @@ async def test_a_restore_that_is_killed_is_never_half_visible(
             await storage.config.put(f"n{number}", "one", {"n": random.Random(number).randbytes(60_000).hex()})
     file = tmp_path / "one"
     await back_up(server_url, namespace, file)
-    before, ended = await content(connection, Keys(namespace)), 0
+    before, halves = await content(connection, Keys(namespace)), 0
     target = Keys(f"{namespace}-target")
     code = (
         "import asyncio, sys; from pathlib import Path; from redis_mob.backup.service import restore\n"
@@ -250,11 +252,12 @@ async def test_a_restore_that_is_killed_is_never_half_visible(
         await process.wait()
         state = await connection.router.request("HGET", target.meta, "state")
         if state is None:
-            ended += 1
             assert await content(connection, target) in ({}, before)
         else:
+            halves += 1
             with pytest.raises(StorageUnavailableError, match="being restored"):
                 await MobStorage.open(server_url, namespace=target.namespace)
+    assert halves, "none was killed in its middle"
     await restore(server_url, target.namespace, [file], replace=True)
     assert await content(connection, target) == before
 
