@@ -17,7 +17,7 @@ from pathlib import Path
 
 from redis_mob.backup.service import back_up, restore
 from redis_mob.connection.embedded.server import EmbeddedServer
-from redis_mob.models.events import NewMobEvent
+from redis_mob.models.events import MobReset, NewMobEvent
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.new_events import new_event
 from redis_mob.testing.samples.states import new_run

@@ -2,7 +2,7 @@
 
 The file is a magic line, the header, frames of records, the trailer and 32 bytes of SHA-256 over all before. A frame is
 its kind, its length, a CRC-32 of kind and body, and the body. Bodies of records are msgpack lists, compressed with
-zstd, and with a seal key encrypted with AES-256-GCM under a key that is made for this file, and bound to their place in it.
+zstd, and with a seal key encrypted with AES-256-GCM under a key that is made for this file, bound to their place in it.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ async def back_up(
 
     It is the namespace as it was at one moment, the cut, while others go on writing (contract: backup-1). With
     `encrypt_with` the file is encrypted with its newest key; `seal_keys` open the file of `since`. With `follow` the
-    server notes what changes from the cut on, for the next backup. Nothing is left of a file that could not be written whole.
+    server notes what changes from the cut on, for the next backup. Nothing is left of a file that could not be written.
     """
     base = None if since is None else BackupFile(since, seal_keys)
     if base is not None and base.header.namespace != namespace:
@@ -135,7 +135,7 @@ async def copy(url: str, namespace: str, to_url: str, to_namespace: str, *, repl
     """Move a namespace to another place; returns the cursor of the switch-over.
 
     It is copied while others go on writing; at the cut it refuses all writes, with the new place in the error, and the
-    new one is opened as soon as the last changes are there (contract: backup-20).
+    new one is opened as soon as the last changes are there (contract: backup-7).
     """
     target = await connect(to_url, to_namespace)
     try:

@@ -40,50 +40,49 @@ def test_a_chain_is_made_checked_and_restored(
     full, changes = str(tmp_path / "full"), str(tmp_path / "changes")
     put(server_url, namespace, "a")
     made = redis_mob(tmp_path, "backup", full, "--follow", "--json", *at)
-    assert made.returncode == 0, made.stderr
-    told = json.loads(made.stdout)
+    assert made.status == 0, made.err
+    told = json.loads(made.out)
     assert (told["namespace"], told["base"], told["key_id"]) == (namespace, None, None)
     put(server_url, namespace, "b")
     assert (
-        json.loads(redis_mob(tmp_path, "backup", changes, "--since", full, "--json", *at).stdout)["base"]
-        == told["digest"]
+        json.loads(redis_mob(tmp_path, "backup", changes, "--since", full, "--json", *at).out)["base"] == told["digest"]
     )
-    assert redis_mob(tmp_path, "backup", str(tmp_path / "more"), "--since", full, *at).returncode == 2
-    assert redis_mob(tmp_path, "backup", "verify", full, changes).stdout.count("whole") == 2
+    assert redis_mob(tmp_path, "backup", str(tmp_path / "more"), "--since", full, *at).status == 2
+    assert redis_mob(tmp_path, "backup", "verify", full, changes).out.count("whole") == 2
     other = ("--url", server_url, "--namespace", f"{namespace}-b")
-    assert redis_mob(tmp_path, "restore", full, changes, *other).returncode == 0
+    assert redis_mob(tmp_path, "restore", full, changes, *other).status == 0
     assert ids(server_url, f"{namespace}-b") == ["a", "b"]
-    assert "not empty" in redis_mob(tmp_path, "restore", full, *other).stderr
-    assert redis_mob(tmp_path, "restore", full, "--replace", "--json", *other).returncode == 0
+    assert "not empty" in redis_mob(tmp_path, "restore", full, *other).err
+    assert redis_mob(tmp_path, "restore", full, "--replace", "--json", *other).status == 0
     assert ids(server_url, f"{namespace}-b") == ["a"]
-    assert redis_mob(tmp_path, "restore", changes, "--replace", *other).returncode == 2
-    assert redis_mob(tmp_path, "restore", full, "--at", "77", "--replace", *other).returncode == 2
+    assert redis_mob(tmp_path, "restore", changes, "--replace", *other).status == 2
+    assert redis_mob(tmp_path, "restore", full, "--at", "77", "--replace", *other).status == 2
 
 
 def test_bad_files_and_names_are_told(server_url: str, namespace: str, at: tuple[str, ...], tmp_path: Path) -> None:
     file, keys = tmp_path / "one", tmp_path / "keys"
     absent = redis_mob(tmp_path, "backup", str(file), *at)
-    assert (absent.returncode, "no namespace" in absent.stderr) == (2, True)
+    assert (absent.status, "no namespace" in absent.err) == (2, True)
     put(server_url, namespace, "a")
-    assert redis_mob(tmp_path, "backup", str(file), "--encrypt", *at).returncode == 2
-    assert redis_mob(tmp_path, "backup", str(file), "another", *at).returncode == 2
-    assert redis_mob(tmp_path, "backup", "verify").returncode == 2
+    assert redis_mob(tmp_path, "backup", str(file), "--encrypt", *at).status == 2
+    assert redis_mob(tmp_path, "backup", str(file), "another", *at).status == 2
+    assert redis_mob(tmp_path, "backup", "verify").status == 2
     keys.write_text(SealKey.generate("k1").to_text())
     keys.chmod(0o600)
     plain = redis_mob(tmp_path, "backup", str(file), "--encrypt", "--seal-keys", str(keys), *at)
-    assert plain.returncode == 0, plain.stderr
-    assert redis_mob(tmp_path, "backup", str(file), *at).returncode == 1
+    assert plain.status == 0, plain.err
+    assert redis_mob(tmp_path, "backup", str(file), *at).status == 1
     without = redis_mob(tmp_path, "backup", "verify", str(file))
-    assert (without.returncode, "k1" in without.stderr) == (3, True)
+    assert (without.status, "k1" in without.err) == (3, True)
     file.write_bytes(b"x" * 100)
     damaged = redis_mob(tmp_path, "restore", str(file), *at)
-    assert (damaged.returncode, "no whole backup" in damaged.stderr) == (3, True)
+    assert (damaged.status, "no whole backup" in damaged.err) == (3, True)
 
 
 def test_a_namespace_moves(server_url: str, redis7_url: str, namespace: str, tmp_path: Path) -> None:
     put(server_url, namespace, "a")
     moved = redis_mob(tmp_path, "copy", server_url, redis7_url, "--namespace", namespace, "--json")
-    assert moved.returncode == 0, moved.stderr
+    assert moved.status == 0, moved.err
     assert ids(redis7_url, namespace) == ["a"]
     again = redis_mob(tmp_path, "copy", server_url, redis7_url, "--namespace", namespace)
-    assert (again.returncode, "moved" in again.stderr) == (3, True)
+    assert (again.status, "moved" in again.err) == (3, True)

@@ -32,10 +32,10 @@ def backup(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Write a namespace to one file while it is used, or check such files without a server.
+    """Write a namespace to a file while it is in use.
 
     The file is the namespace as it was at one moment. `backup verify FILE...` checks every byte of a full backup and of
-    those that follow it with --since, in their order.
+    those that follow it with --since, in their order; it asks no server.
 
     Exit status: 0 made or whole, 1 the file is there already or another backup is under way, 2 usage error or a
     namespace that does not exist, 3 storage unavailable, a file that is damaged or cannot be written.
