@@ -159,7 +159,7 @@ async def test_a_start_in_the_middle_of_a_decision_puts_it_off(
     run_id = await start(storage, "first", after=timedelta(milliseconds=20))
     commits, begun = storage.executions.commit, asyncio.Event()
 
-    async def commit(transition: Any) -> bool:
+    async def commit(transition: Any) -> Any:
         if transition.run.run_id == run_id and not begun.is_set():
             begun.set()
             assert await start(storage, "last", after=SECOND) == run_id

@@ -19,7 +19,7 @@ from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_status import MobRunStatus
-from redis_mob.models.transition import RunView, Transition
+from redis_mob.models.transition import Commit, RunView, Transition
 from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import check_told_once, loaded, run_flow
@@ -47,7 +47,7 @@ class Counted:
         self.counts["looks"] += 1
         return await self._store.status(run_id)
 
-    async def commit(self, transition: Transition) -> bool:
+    async def commit(self, transition: Transition) -> Commit:
         self.counts["commits"] += 1
         number = self.counts["commits"]
         committed = await self._store.commit(transition)
