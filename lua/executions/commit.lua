@@ -156,4 +156,4 @@ announce_events(log)
 announce(runs_channel, run_time.member .. (TERMINAL[next_status] and ' over' or is_soon(run_time) and ' due' or ' changed'))
 announce_each(runs_channel, messages)
 announce_queues(runs_channel, opened)
-return moves.handed_on and 2 or WON  -- 2 is HANDED_ON: one more local than Lua allows
+return moves.handed_on and 2 or WON  -- 2 is HANDED_ON; a local of this name would exceed the 200 that Lua allows

@@ -158,12 +158,12 @@ class RunDriver:
 
     async def _claimed_after_all(self, view: RunView) -> list[ExecutionKey]:
         """What was claimed by a commit whose outcome was not known, and is still held by this worker."""
-        unsure, self._unsure = self._unsure, {}
-        claimed = [key for key, execution in unsure.items() if view.executions.get(key) == execution]
-        if not claimed:
-            return []
-        held = await self._services.store.held(self._services.presence.id)
-        return [key for key in claimed if (self._run_id, key) in held]
+        claimed = [key for key, execution in self._unsure.items() if view.executions.get(key) == execution]
+        if claimed:
+            held = await self._services.store.held(self._services.presence.id)
+            claimed = [key for key in claimed if (self._run_id, key) in held]
+        self._unsure = {}  # not before the storage has answered: if it fails, it is asked again
+        return claimed
 
     def _without_late(self, claims: list[Claim], begun: Sequence[Begun], lost: int) -> list[Claim]:
         """The claims to go on with after `lost` commits were lost."""

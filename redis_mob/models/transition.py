@@ -40,7 +40,7 @@ NodeKey: TypeAlias = tuple[str, str]
 
 
 class Commit(IntEnum):
-    """How the commit of a transition ended; it is true if the transition has happened."""
+    """How the commit of a transition ended, as lua/executions/commit replies; true if the transition has happened."""
 
     LOST = 0
     WON = 1

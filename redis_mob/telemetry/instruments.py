@@ -20,8 +20,11 @@ Labels = Mapping[str, str]
 NO_LABELS: Labels = {}
 
 ROUND_TRIPS = 7
-"""Of so many round trips one is measured: quantiles need no more, and a step makes more than one. The number is prime,
-so that it does not always meet the same request of those that come in turn."""
+"""One of this many round trips is measured. A sample is enough for quantiles, and a step makes several round trips.
+
+Workers send the same few kinds of requests in turn. The number is prime, so that the sample does not always take the
+same kind.
+"""
 
 
 class HasSlots(Protocol):

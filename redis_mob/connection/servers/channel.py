@@ -98,10 +98,11 @@ class Channel:
                     pipeline = await self._within(self._open_pipeline(), by, until, UnreachableError)
                 try:
                     instruments = active.instruments
-                    is_measured = instruments is not None and instruments.measures_round_trip()
-                    sent = perf_counter() if is_measured else 0.0
+                    if instruments is not None and not instruments.measures_round_trip():
+                        instruments = None
+                    sent = 0.0 if instruments is None else perf_counter()
                     reply = await pipeline.send(request, replies=replies, by=by)
-                    if is_measured and instruments is not None:
+                    if instruments is not None:
                         instruments.record(WIRE_ROUND_TRIP, perf_counter() - sent)
                     break
                 except PipelineClosedError as error:

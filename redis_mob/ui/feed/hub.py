@@ -102,7 +102,7 @@ class Hub:
                 self._leave(tab)
 
     def begin(self) -> None:
-        """Read as if a tab had just gone: who opens the page that was started just now does not wait for the log."""
+        """Read before there is a tab, so that the first does not wait for the log; end if none comes for a while."""
         self._take_up()
         self._leave_off()
 
