@@ -5,9 +5,10 @@
 -- Leaves none of the keys. May run twice.
 
 --- @include lib/mutate
+--- @include lib/namespace_state
 
 --- @keys meta wanted*
 --- @args id
-if redis.call('HGET', meta, 'state') ~= 'restoring ' .. id then return 0 end
+if redis.call('HGET', meta, 'epoch') ~= epoch_text('0', 'restoring ' .. id) then return 0 end
 for _, key in ipairs(wanted) do mutate('UNLINK', key) end
 return 1

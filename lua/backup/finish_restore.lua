@@ -6,11 +6,11 @@
 
 --- @include lib/arguments
 --- @include lib/mutate
+--- @include lib/namespace_state
 
 --- @keys meta
 --- @args id fields*
-local state = redis.call('HGET', meta, 'state')
-if state ~= 'restoring ' .. id then
+if redis.call('HGET', meta, 'epoch') ~= epoch_text('0', 'restoring ' .. id) then
   -- it may be this one, whose reply was lost
   return redis.call('HGET', meta, 'restored') == id and 1 or 0
 end

@@ -1,20 +1,21 @@
 -- Take what has changed, and is not in the backup yet; or all of it, which is the cut.
 --
 -- ARGV   id: of the backup; key: name of the key of the changes; keep: how long the backup may be silent, in ms; most: of
---        how many changes at once; state: what `meta` has after the cut ('-' = no cut, '' = nothing)
+--        how many changes at once; state: that of the namespace after the cut ('-' = no cut, '' = none)
 -- Reply  {-1}: the backup is not known any more | {0, records, how many are left} | {1, records, fields of meta, time in us}
 -- Leaves the changes that were not taken. Of a key that is to be read as a whole and is long, or grew by much, a cut takes
 -- as much as others do, and is none.
 
 --- @include lib/mutate
+--- @include lib/namespace_state
 --- @include lib/backup_reading
 
 local ONE_PAGE = 500
 
 --- @keys meta changes
 --- @args id key keep most state
-local stands = redis.call('HGET', meta, 'state') or ''
-if string.match(stands, '^backup (%S+)') ~= id then return { -1 } end
+local number, stands = epoch_and_state(redis.call('HGET', meta, 'epoch'))
+if string.match(stands or '', '^backup (%S+)') ~= id then return { -1 } end
 local clock = redis.call('TIME')
 local time = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local found = redis.call('HLEN', changes)
@@ -76,8 +77,8 @@ for i = 1, #noted, 2 do
 end
 if is_cut and not again then
   local fields = redis.call('HGETALL', meta)
-  if state == '' then mutate('HDEL', meta, 'state') else mutate('HSET', meta, 'state', state) end
+  mutate('HSET', meta, 'epoch', state == '' and number or epoch_text(number, state))
   return { 1, records, fields, clock[1] .. string.format('%06d', clock[2]) }
 end
-mutate('HSET', meta, 'state', 'backup ' .. id .. ' ' .. string.format('%.0f', time + keep) .. ' ' .. key)
+mutate('HSET', meta, 'epoch', epoch_text(number, 'backup ' .. id .. ' ' .. string.format('%.0f', time + keep) .. ' ' .. key))
 return { 0, records, redis.call('HLEN', changes) }

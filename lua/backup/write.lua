@@ -5,11 +5,12 @@
 -- Leaves the keys as after the records. May run twice: each record says what is there then.
 
 --- @include lib/mutate
+--- @include lib/namespace_state
 --- @include lib/chunks
 
 --- @keys meta wanted*
 --- @args id packed
-if redis.call('HGET', meta, 'state') ~= 'restoring ' .. id then return 0 end
+if redis.call('HGET', meta, 'epoch') ~= epoch_text('0', 'restoring ' .. id) then return 0 end
 for _, record in ipairs(cmsgpack.unpack(packed)) do
   local kind, key, what, more = record[1], wanted[record[2]], record[3], record[4]
   if kind == 'R' then

@@ -1,16 +1,15 @@
 -- Notes what a script writes, for a backup that is under way (decision 0059), in the same script as the write itself.
 --
--- The state is `backup <id> <deadline in ms> <key of the changes>`, or `changes <id> 0 <key>` from one backup to the next.
 -- A field of the changes is the length of a key, a colon, the key and what changed of it: `e` and a field, member or id
 -- of an entry; `s` = it has grown at its end, and the value says from where; `w` = read it as a whole.
 
-local following, deadline, changes = string.match(standing[2], '^(%S+) %S+ (%d+) (.+)$')
+local deadline, changes = string.match(more, '^(%d+) (.+)$')
 local clock = redis.call('TIME')
-if following == 'backup' and tonumber(deadline) < clock[1] * 1000 + clock[2] / 1000 then
+if stands == 'backup' and tonumber(deadline) < clock[1] * 1000 + clock[2] / 1000 then
   -- the process that made the backup is gone
-  redis.call('HDEL', meta, 'state')
+  redis.call('HSET', meta, 'epoch', current)
   redis.call('UNLINK', changes)
-elseif following then
+else
   local server = redis
   local function note(key, what, value)
     server.call(what == 's' and 'HSETNX' or 'HSET', changes, #key .. ':' .. key .. what, value or '')

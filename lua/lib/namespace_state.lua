@@ -1,9 +1,20 @@
--- What the field `state` of `meta` says: the namespace is being restored, or was moved, so that nothing may be written to it.
--- `backup` and `changes` say that what is written is followed (lib/change_tracking). Decision 0059.
+-- `epoch` of `meta` is the number of the epoch and, behind a space, the state of the namespace if it has one, so that calls
+-- learn of it by the comparison that they make anyway (decision 0059):
+--
+--   backup <id> <deadline in ms> <key of the changes>   what is written is noted, for a backup that is under way
+--   changes <id> 0 <key of the changes>                 what is written is noted, for the next backup
+--   restoring <id>                                      it is not there yet, and nothing may be written
+--   moved <id> <place>                                  it is elsewhere, and nothing may be written
 
-local stands = string.match(standing[2], '^%S+')
-if stands == 'restoring' then
-  return redis.error_reply('RESTORING the namespace is being restored: try again when `redis-mob restore` has ended')
-elseif stands == 'moved' then
-  return redis.error_reply('MOVEDAWAY the namespace was moved: use ' .. string.sub(standing[2], 7))
+local STATES = { backup = true, changes = true, restoring = true, moved = true }
+
+-- nil of an epoch that is damaged
+local function epoch_and_state(text)
+  local number, state = string.match(text or '', '^(%d+) ?(.*)$')
+  if state == '' then return number end
+  if number and STATES[string.match(state, '^%l*')] then return number, state end
+end
+
+local function epoch_text(number, state)
+  return state and number .. ' ' .. state or number
 end

@@ -18,7 +18,7 @@
 --        any other: nothing was done by this attempt, and nothing is known of earlier ones
 -- Leaves the receipt of the last call of the slot, until the session has been idle for its time to live.
 
--- while a backup follows what is written, each call of the server goes through lib/change_tracking
+-- while a backup is made, each call of the server goes through lib/change_tracking
 local redis = redis
 
 --- @include lib/mutate
@@ -34,13 +34,9 @@ end
 -- the server, and also if the namespace has another epoch since. Nearly always it is that of the last call that was
 -- answered, with a reply, and the epoch is the one that the client knows: then there is nothing to find out.
 local receipt = redis.pcall('HGET', session, slot)
-local standing = redis.pcall('HMGET', meta, 'epoch', 'state')
-if type(receipt) ~= 'string' or string.match(receipt, '^(%d+) %D') ~= answered or standing[1] ~= epoch then
+if type(receipt) ~= 'string' or string.match(receipt, '^(%d+) %D') ~= answered
+  or redis.call('HGET', meta, 'epoch') ~= epoch then
   --- @include lib/session_check
-end
-if standing[2] then
-  --- @include lib/namespace_state
-  --- @include lib/change_tracking
 end
 
 -- The right to leave a receipt comes before the operation too: an effect without one would happen again when the call

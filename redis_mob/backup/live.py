@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis_mob.backup.requests import pages_of_keys, run_id_of
+from redis_mob.backup.requests import pages_of_keys, repeat, run_id_of
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import CasConflictError, InternalError, NotFoundError, ReadFailedError, ValidationError, shown
@@ -24,6 +24,11 @@ class Cut:
 
     meta: dict[bytes, bytes]
     time: int
+
+    @property
+    def cursor(self) -> int:
+        """The cursor of the newest event."""
+        return int(self.meta.get(b"cursor", b"0").strip() or 0)
 
 
 class LiveNamespace:
@@ -76,6 +81,10 @@ class LiveNamespace:
         if await run_id_of(self._client) != server:
             raise ReadFailedError(f"namespace {namespace} has moved to another server during its backup: try again")
 
+    async def let_go(self) -> None:
+        """Leave the namespace as it was before, also if the cut has closed it. Raises WriteFailedError."""
+        await repeat(self._client, "backup/let_go", [self._keys.meta, self._keys.changes], {"id": self._id})
+
     async def _all(self) -> AsyncIterator[list[Any]]:
         """What the keys hold, with what has changed meanwhile."""
         calls = 0
@@ -126,8 +135,8 @@ class LiveNamespace:
         if code == 1:
             fields = reply[1]
             meta = dict(zip(fields[::2], fields[1::2], strict=True))
-            for gone in (b"state", b"restored"):
-                meta.pop(gone, None)
+            meta.pop(b"restored", None)
+            meta[b"epoch"] = meta[b"epoch"].partition(b" ")[0]  # behind it is the state of the namespace
             self._cut = Cut(meta, int(reply[2]))
 
 

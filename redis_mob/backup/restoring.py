@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
 
 import msgpack
 
@@ -17,10 +16,10 @@ _MOST_BYTES, _MOST_KEYS = 512 * 1024, 200
 
 
 class RestoringNamespace:
-    """One restoring. Records come in their order; each request is one that may be made twice."""
+    """One restoring, with an id of its own. Records come in their order; each request may be made twice."""
 
-    def __init__(self, client: Client, keys: Keys) -> None:
-        self._client, self._keys, self._id = client, keys, uuid4().hex
+    def __init__(self, client: Client, keys: Keys, id: str) -> None:
+        self._client, self._keys, self._id = client, keys, id
         self._records, self._places, self._size = list[list[Any]](), dict[bytes, int](), 0
 
     async def begin(self, *, replace: bool) -> None:
@@ -53,6 +52,11 @@ class RestoringNamespace:
         await self._flush()
         fields = [part for field in meta.items() for part in field]
         await self._write("backup/finish_restore", [], {"fields": fields})
+
+    async def give_up(self) -> bool:
+        """Make sure that it never ends; returns whether it had not, so that the namespace is not there by it."""
+        given_up: int = await repeat(self._client, "backup/give_up_restore", [self._keys.meta], {"id": self._id})
+        return bool(given_up)
 
     async def _flush(self) -> None:
         if not self._records:

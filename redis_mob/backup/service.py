@@ -1,32 +1,19 @@
-"""What `redis-mob backup`, `backup verify`, `restore` and `copy` do."""
+"""What `redis-mob backup`, `backup verify` and `restore` do."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 from redis_mob.backup.file_format import FORMAT, BackupFile, Header, Trailer, chain_of, new_backup
 from redis_mob.backup.live import Cut, LiveNamespace
+from redis_mob.backup.requests import connected, existing_namespace
 from redis_mob.backup.restoring import RestoringNamespace, size_of
-from redis_mob.connection.calls.client import Client, connect
-from redis_mob.connection.calls.keys import Keys
-from redis_mob.errors import NotFoundError, ValidationError, shortened, shown
+from redis_mob.errors import MobStoreError, ValidationError, shortened, shown
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.version import __version__
-
-
-@asynccontextmanager
-async def _there(url: str, namespace: str) -> AsyncGenerator[tuple[Client, Keys]]:
-    client = await connect(url, namespace)
-    try:
-        keys = await client.open_namespace(namespace, create=False)
-        if not client.has_namespace:
-            raise NotFoundError(f"there is no namespace {shown(namespace)} on this server")
-        yield client, keys
-    finally:
-        await client.aclose()
 
 
 async def back_up(
@@ -49,7 +36,7 @@ async def back_up(
     if base is not None and base.header.namespace != namespace:
         of = f"is a backup of namespace {shown(base.header.namespace)}, not of {shown(namespace)}"
         raise ValidationError(f"{shortened(since)} {of}")
-    async with _there(url, namespace) as (client, keys):
+    async with existing_namespace(url, namespace) as (client, keys):
         id = uuid4().hex
         after = f"changes {id} 0 {keys.changes}" if follow else ""
         reading = LiveNamespace(client, keys, id, after_cut=after, base=base.header.id if base else "")
@@ -61,17 +48,22 @@ async def back_up(
             base=base.digest if base else None,
             base_id=base.header.id if base else None,
         )
-        with new_backup(path, header, encrypt_with.keys[0] if encrypt_with else None) as writer:
-            async for record in reading.records():
-                writer.add(record, size_of(record))
-            writer.finish(_trailer(reading.cut, writer.count, follows=follow))
+        try:
+            with new_backup(path, header, encrypt_with.keys[0] if encrypt_with else None) as writer:
+                async for record in reading.records():
+                    writer.add(record, size_of(record))
+                writer.finish(_trailer(reading.cut, writer.count, follows=follow))
+        except BaseException:
+            with suppress(MobStoreError):  # it is forgotten in a minute anyway
+                await reading.let_go()
+            raise
     return BackupFile(path, encrypt_with)
 
 
 def _trailer(cut: Cut, records: int, *, follows: bool) -> Trailer:
     meta = cut.meta
     return Trailer(
-        cursor=int(meta.get(b"cursor", b"0").strip() or 0),
+        cursor=cut.cursor,
         epoch=meta.get(b"epoch", b"0").decode(errors="replace"),
         time=cut.time,
         records=records,
@@ -117,36 +109,12 @@ async def restore(
             f"what is sealed in the backup opens only in namespace {shown(was)}: restore it under that name, not as "
             f"{shown(namespace)}"
         )
-    client = await connect(url, namespace)
-    try:
-        restoring = RestoringNamespace(client, Keys(namespace))
+    async with connected(url, namespace) as (client, keys):
+        restoring = RestoringNamespace(client, keys, uuid4().hex)
         await restoring.begin(replace=replace)
         for one in chain:
             for records in one.records():
                 for record in records:
                     await restoring.add(record)
         await restoring.finish(meta)
-    finally:
-        await client.aclose()
     return last
-
-
-async def copy(url: str, namespace: str, to_url: str, to_namespace: str, *, replace: bool = False) -> int:
-    """Move a namespace to another place; returns the cursor of the switch-over.
-
-    It is copied while others go on writing; at the cut it refuses all writes, with the new place in the error, and the
-    new one is opened as soon as the last changes are there (contract: backup-7).
-    """
-    target = await connect(to_url, to_namespace)
-    try:
-        async with _there(url, namespace) as (client, keys):
-            restoring = RestoringNamespace(target, Keys(to_namespace))
-            place = f"namespace {to_namespace} of the server that `redis-mob copy` was given"
-            reading = LiveNamespace(client, keys, uuid4().hex, after_cut=f"moved {place}")
-            await restoring.begin(replace=replace)
-            async for record in reading.records():
-                await restoring.add(record)
-            await restoring.finish(reading.cut.meta)
-            return int(reading.cut.meta.get(b"cursor", b"0").strip() or 0)
-    finally:
-        await target.aclose()

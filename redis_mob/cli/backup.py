@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redis_mob.backup import service
+from redis_mob.backup import moving, service
 from redis_mob.backup.file_format import BackupFile
 from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.console import stderr_console
@@ -83,11 +83,23 @@ def copy(from_url: str, to_url: str, namespace: str, to_namespace: str, *, repla
     with errors_told(stderr_console()):
         source = shared_url(from_url, of_memory=_OF_MEMORY)
         target = shared_url(to_url, of_memory=_OF_MEMORY, must_exist=False)
-        cursor = result_of(service.copy(source, namespace, target, to_namespace, replace=replace))
+        cursor = result_of(moving.move(source, namespace, target, to_namespace, replace=replace))
         if json:
             print_line(json_text({"namespace": to_namespace, "cursor": cursor}))
         else:
             print_line(f"moved at cursor {cursor}: the old namespace refuses writes, use the new one")
+
+
+def abort_copy(from_url: str, to_url: str, namespace: str, to_namespace: str, *, json: bool) -> None:
+    """Undo a move that has not ended, and tell that it is undone."""
+    with errors_told(stderr_console()):
+        source = shared_url(from_url, of_memory=_OF_MEMORY)
+        target = shared_url(to_url, of_memory=_OF_MEMORY, must_exist=False)
+        result_of(moving.abort_move(source, namespace, target, to_namespace))
+        if json:
+            print_line(json_text({"namespace": namespace, "aborted": True}))
+        else:
+            print_line(f"namespace {namespace} takes writes again where it was")
 
 
 def _tell(one: BackupFile, done: str, *, json: bool) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from redis_mob.backup.moving import move
 from redis_mob.backup.requests import repeat
-from redis_mob.backup.service import back_up, copy, restore, verify
+from redis_mob.backup.service import back_up, restore, verify
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import (
@@ -32,37 +33,10 @@ from redis_mob.errors import (
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
 from tests.attacks.filled import KEY, make_filled
-from tests.support.raw import keys_of
+from tests.backup.content import content
 
 KILLS = int(os.environ.get("REDIS_MOB_KILLS", "8"))
 """How many restores are killed: the bar of 50 takes a minute."""
-
-
-async def content(connection: Client, keys: Keys) -> dict[str, Any]:
-    """All of a namespace by key, without what belongs to clients and backups."""
-    found: dict[str, Any] = {}
-    reads = {
-        b"hash": ("HGETALL",),
-        b"zset": ("ZRANGE", 0, -1, "WITHSCORES"),
-        b"list": ("LRANGE", 0, -1),
-        b"set": ("SMEMBERS",),
-        b"stream": ("XRANGE", "-", "+"),
-    }
-    for key in await keys_of(connection, keys):
-        name = keys.suffix(key.encode())
-        if name.startswith("session:") or name == "changes":
-            continue
-        kind = await connection.router.request("TYPE", key)
-        if kind == b"none":
-            continue
-        command, *rest = reads[kind]
-        reply = await connection.router.request(command, key, *rest)
-        if kind == b"hash":
-            reply = dict(zip(reply[::2], reply[1::2], strict=True))
-            for field in (b"state", b"restored"):
-                reply.pop(field, None)
-        found[name] = sorted(reply) if kind == b"set" else reply
-    return found
 
 
 async def test_a_namespace_with_something_in_each_key_comes_back_as_it_was(
@@ -205,7 +179,7 @@ async def test_a_moved_namespace_refuses_writes_and_names_its_new_place(
         end, written = asyncio.Event(), list[int]()
         writing = asyncio.create_task(traffic(storage, end, written))
         await reaching(written, 400)
-        await copy(server_url, namespace, redis7_url, namespace)
+        await move(server_url, namespace, redis7_url, namespace)
         with pytest.raises(WriteFailedError, match="moved"):
             await writing
         async with MobStorage.open(redis7_url, namespace=namespace) as moved:
@@ -244,14 +218,16 @@ async def test_a_restore_that_is_killed_is_never_half_visible(
         process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
         assert process.stdout is not None
         assert await process.stdout.readline() == b"ready\n"
-        # killed behind some number of requests of the server, which is where it can be half
-        for _ in range(random.Random(seed).randrange(1, 400)):
+        before_this = await connection.router.request("HGET", target.meta, "epoch")
+        while await connection.router.request("HGET", target.meta, "epoch") == before_this:
+            pass
+        # some requests behind its beginning
+        for _ in range(random.Random(seed).randrange(60)):
             await connection.router.request("EXISTS", target.meta)
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        state = await connection.router.request("HGET", target.meta, "state")
-        if state is None:
+        if b" " not in (await connection.router.request("HGET", target.meta, "epoch") or b""):
             assert await content(connection, target) in ({}, before)
         else:
             halves += 1
@@ -274,7 +250,9 @@ async def test_a_backup_whose_process_is_gone_is_forgotten(
         assert await connection.router.request("EXISTS", keys.changes) == 1
         with pytest.raises(CasConflictError, match="under way"):
             await back_up(server_url, namespace, tmp_path / "one")
-        await connection.router.request("HSET", keys.meta, "state", f"backup gone 1 {keys.changes}")
+        epoch: bytes = await connection.router.request("HGET", keys.meta, "epoch")
+        number = epoch.partition(b" ")[0]
+        await connection.router.request("HSET", keys.meta, "epoch", number + f" backup gone 1 {keys.changes}".encode())
         await storage.config.put("n", "one", {"n": 2})
         assert await connection.router.request("EXISTS", keys.changes) == 0
-        assert await connection.router.request("HGET", keys.meta, "state") is None
+        assert await connection.router.request("HGET", keys.meta, "epoch") == number

@@ -18,8 +18,8 @@ from redis_mob.testing.samples.compound import INPUTS, OPERATIONS
 from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, keys_of, waiting
 from redis_mob.testing.samples.new_events import new_event
 
-SESSION = Counter(hget=1, hmget=1, hset=1)
-"""The last receipt of the slot is read, epoch and state are, and the receipt is written."""
+SESSION = Counter(hget=2, hset=1)
+"""The last receipt of the slot and the epoch are read, and the receipt is written."""
 
 NEW_INPUTS = Counter(rpush=1, hincrby=1)
 """The inputs are appended in one element, and counted."""

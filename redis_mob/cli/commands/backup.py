@@ -81,13 +81,23 @@ def copy(
     to_namespace: Annotated[
         str | None, typer.Option("--to-namespace", metavar="NAME", help="Another name there.", show_default=False)
     ] = None,
+    abort: Annotated[
+        bool,
+        typer.Option("--abort", help="Open the old namespace again, which a move has closed that did not end."),
+    ] = False,
 ) -> None:
     """Move a namespace to another server while it is used.
 
-    At the end the old one refuses all writes, and cannot be opened any more; the new one has everything.
+    At the end the old one refuses all writes, and cannot be opened any more; the new one has everything. If that fails
+    the old one goes on.
 
-    Exit status: 0 moved, 1 the target is not empty, 2 usage error, 3 storage unavailable.
+    Exit status: 0 moved or undone, 1 the target is not empty, or with --abort the move has ended, 2 usage error,
+    3 storage unavailable.
     """
+    from redis_mob.cli.backup import abort_copy
     from redis_mob.cli.backup import copy as copied
 
-    copied(from_url, to_url, namespace, to_namespace or namespace, replace=replace, json=as_json)
+    if abort:
+        abort_copy(from_url, to_url, namespace, to_namespace or namespace, json=as_json)
+    else:
+        copied(from_url, to_url, namespace, to_namespace or namespace, replace=replace, json=as_json)
