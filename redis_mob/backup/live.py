@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis_mob.backup.requests import pages_of_keys, repeat, run_id_of
+from redis_mob.backup.requests import pages_of_keys, repeat, server_of
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import CasConflictError, InternalError, NotFoundError, ReadFailedError, ValidationError, shown
@@ -55,7 +55,7 @@ class LiveNamespace:
         Raises NotFoundError for no such namespace, CasConflictError if another backup is under way, ValidationError
         if the changes since the base are not known, ReadFailedError if another server has the namespace at the end.
         """
-        server = await run_id_of(self._client)
+        server = await server_of(self._client, self._keys)
         both = [self._keys.meta, self._keys.changes]
         begun = await self._client.call(
             "backup/begin", both, {"id": self._id, "base": self._base, "keep": _KEEP, "key": self._keys.changes}
@@ -78,7 +78,7 @@ class LiveNamespace:
         while self._cut is None:
             async for record in self._taken(self._after_cut):
                 yield record
-        if await run_id_of(self._client) != server:
+        if await server_of(self._client, self._keys) != server:
             raise ReadFailedError(f"namespace {namespace} has moved to another server during its backup: try again")
 
     async def let_go(self) -> None:

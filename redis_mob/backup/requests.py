@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
+
+from redis.crc import key_slot
 
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.evalsha import KeyNames
 from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.scripts import script
-from redis_mob.errors import NotFoundError, shown
+from redis_mob.connection.servers.requests import Part
+from redis_mob.connection.servers.server_info import fields_of
+from redis_mob.errors import NotFoundError, ReadFailedError, shown
 
 
 @asynccontextmanager
@@ -44,27 +47,34 @@ async def repeat(client: Client, name: str, keys: KeyNames, args: NamedArguments
 
 async def state_of(client: Client, keys: Keys) -> str:
     """The state of a namespace, as lua/lib/namespace_state has it; empty if it has none."""
-    words = (b"HGET", keys.meta.encode(), b"epoch")
-    epoch: bytes | None = await client.unnumbered("HGET", partial(_asked, words))
+    epoch: bytes | None = await _ask(client, b"HGET", keys.meta.encode(), b"epoch")
     return (epoch or b"").partition(b" ")[2].decode(errors="replace")
 
 
-async def run_id_of(client: Client) -> bytes:
-    """What the server that holds the namespace calls itself since it was started."""
-    info: bytes = await client.unnumbered("INFO", lambda calls: calls.ask(b"INFO", b"server"))
-    return next((line for line in info.splitlines() if line.startswith(b"run_id:")), b"")
+async def server_of(client: Client, keys: Keys) -> str:
+    """What the server that holds a namespace calls itself since it was started.
+
+    Raises ReadFailedError while a Cluster moves the namespace to another server: then each has a part of its keys.
+    """
+    if client.server.mode == "cluster":
+        nodes: bytes = await _ask(client, b"CLUSTER", b"NODES")
+        own = next((line for line in nodes.splitlines() if b"myself" in line), b"")
+        if b"[%d->-" % key_slot(keys.meta.encode()) in own:
+            raise ReadFailedError(
+                f"the Cluster is moving namespace {shown(keys.namespace)} to another server: try again when it has"
+            )
+    return fields_of(await _ask(client, b"INFO", b"server")).get("run_id", "")
 
 
 async def pages_of_keys(client: Client, keys: Keys) -> AsyncIterator[list[bytes]]:
     """All keys of a namespace that are there all the time, some more than once."""
     cursor = b"0"
     while True:
-        words = (b"SCAN", cursor, b"MATCH", keys.pattern.encode(), b"COUNT", 1000)
-        cursor, found = await client.unnumbered("SCAN", partial(_asked, words))
+        cursor, found = await _ask(client, b"SCAN", cursor, b"MATCH", keys.pattern.encode(), b"COUNT", 1000)
         yield found
         if cursor == b"0":
             return
 
 
-async def _asked(words: tuple[Any, ...], calls: Any) -> Any:
-    return await calls.ask(*words)
+async def _ask(client: Client, *words: Part) -> Any:
+    return await client.unnumbered(str(words[0], "ascii"), lambda calls: calls.ask(*words))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 
-from redis_mob.backup.requests import pages_of_keys, repeat
+from redis_mob.backup.requests import pages_of_keys, repeat, server_of
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import CasConflictError, shown
@@ -25,8 +25,9 @@ class RestoringNamespace:
     async def begin(self, *, replace: bool) -> None:
         """Mark the namespace, and remove what is there. One whose restoring has not ended is begun anew.
 
-        Raises CasConflictError if it is not empty, unless `replace`.
+        Raises CasConflictError if it is not empty, unless `replace`; ReadFailedError while a Cluster moves it.
         """
+        await server_of(self._client, self._keys)
         wanted = {"id": self._id, "replace": int(replace)}
         begun = await repeat(self._client, "backup/begin_restore", self._keys.fixed, wanted)
         if not begun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from redis_mob.connection.calls.client import Client
@@ -36,3 +37,8 @@ async def content(connection: Client, keys: Keys) -> dict[str, Any]:
                 reply[b"epoch"] = reply[b"epoch"].partition(b" ")[0]
         found[name] = sorted(reply) if kind == b"set" else reply
     return found
+
+
+def names_in(folder: Path) -> list[str]:
+    """The files of a folder."""
+    return [path.name for path in folder.iterdir()]

@@ -33,7 +33,7 @@ from redis_mob.errors import (
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
 from tests.attacks.filled import KEY, make_filled
-from tests.backup.content import content
+from tests.backup.content import content, names_in
 
 KILLS = int(os.environ.get("REDIS_MOB_KILLS", "8"))
 """How many restores are killed: the bar of 50 takes a minute."""
@@ -57,10 +57,6 @@ async def test_a_namespace_with_something_in_each_key_comes_back_as_it_was(
         pass
     with pytest.raises(ValidationError, match="sealed"):
         await restore(server_url, "another", [file])
-
-
-def names_in(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
 
 
 async def reaching(written: list[int], number: int) -> None:
