@@ -11,7 +11,7 @@ from redis.crc import key_slot
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.evalsha import KeyNames
 from redis_mob.connection.calls.headers import NamedArguments
-from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.keys import Keys, state_in
 from redis_mob.connection.calls.scripts import script
 from redis_mob.connection.servers.requests import Part
 from redis_mob.connection.servers.server_info import fields_of
@@ -46,9 +46,9 @@ async def repeat(client: Client, name: str, keys: KeyNames, args: NamedArguments
 
 
 async def state_of(client: Client, keys: Keys) -> str:
-    """The state of a namespace, as lua/lib/namespace_state has it; empty if it has none."""
+    """The state of a namespace, empty if it has none."""
     epoch: bytes | None = await _ask(client, b"HGET", keys.meta.encode(), b"epoch")
-    return (epoch or b"").partition(b" ")[2].decode(errors="replace")
+    return state_in(epoch)
 
 
 async def server_of(client: Client, keys: Keys) -> str:

@@ -328,5 +328,6 @@ def test_the_commands_that_scripts_call_are_known() -> None:
     of_backups = {name for name in library().names() if name.startswith("backup/")}
     others = called({*library().names(), "lib/session"} - of_backups)
     assert sorted(rights._CALLED_BY_SCRIPTS.split()) == sorted(others)
-    # keys are found by SCAN, and kinds of records are no commands
-    assert {*rights.FOR_BACKUPS.split()} == {word for word in called(of_backups) - others if len(word) > 1} | {"scan"}
+    # keys are found by SCAN, a Cluster is asked for its nodes, and kinds of records are no commands
+    sent = {"scan", "cluster|nodes"}
+    assert {*rights._FOR_BACKUPS.split()} == {word for word in called(of_backups) - others if len(word) > 1} | sent

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from redis_mob.connection.calls.client import connect
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.security.sealing import SealKey
 from redis_mob.storage import MobStorage
 from tests.cli.command import redis_mob
@@ -86,3 +88,23 @@ def test_a_namespace_moves(server_url: str, redis7_url: str, namespace: str, tmp
     assert ids(redis7_url, namespace) == ["a"]
     again = redis_mob(tmp_path, "copy", server_url, redis7_url, "--namespace", namespace)
     assert (again.status, "moved" in again.err) == (3, True)
+    ended = redis_mob(tmp_path, "copy", server_url, redis7_url, "--namespace", namespace, "--abort")
+    assert (ended.status, "has ended" in ended.err) == (1, True)
+    none = redis_mob(tmp_path, "copy", redis7_url, server_url, "--namespace", namespace, "--abort", "--json")
+    assert (none.status, "nothing to abort" in none.err) == (2, True)
+
+
+def test_a_move_is_undone(server_url: str, redis7_url: str, namespace: str, tmp_path: Path) -> None:
+    put(server_url, namespace, "a")
+    at = ("copy", server_url, redis7_url, "--namespace", namespace)
+    assert redis_mob(tmp_path, *at).status == 0
+
+    async def lose() -> None:
+        connection = await connect(redis7_url)
+        await connection.router.request("DEL", Keys(namespace).meta)
+        await connection.aclose()
+
+    asyncio.run(lose())
+    undone = redis_mob(tmp_path, *at, "--abort", "--json")
+    assert (undone.status, json.loads(undone.out)) == (0, {"namespace": namespace, "aborted": True})
+    put(server_url, namespace, "b")

@@ -284,6 +284,11 @@ _TYPES = {
 }
 
 
+def state_in(epoch: bytes | None) -> str:
+    """The state of a namespace, which stands behind its epoch (lua/lib/namespace_state); empty if it has none."""
+    return (epoch or b"").partition(b" ")[2].decode(errors="replace")
+
+
 def type_of_key(key: str) -> str:
     """The type that a key of a namespace has, in the words of the command TYPE."""
     name = key.partition("}:")[2]
