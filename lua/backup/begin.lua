@@ -8,7 +8,7 @@
 --- @include lib/mutate
 --- @include lib/namespace_state
 
---- @keys meta changes
+--- @keys meta changes aside
 --- @args id base keep key
 local schema, epoch = unpack(redis.call('HMGET', meta, 'schema', 'epoch'))
 if not schema then return -2 end
@@ -18,7 +18,7 @@ local time = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local stands, of, deadline = string.match(state or '', '^(%S+) (%S+) (%d+)')
 if stands == 'backup' and of ~= id and tonumber(deadline) >= time then return 0 end
 if base ~= '' and not (stands == 'changes' and of == base) then return -1 end
-if base == '' then mutate('UNLINK', changes) end
+if base == '' then mutate('UNLINK', changes, aside) end
 local state_now = 'backup ' .. id .. ' ' .. string.format('%.0f', time + keep) .. ' ' .. key
 mutate('HSET', meta, 'epoch', epoch_text(number or '0', state_now))
 return 1

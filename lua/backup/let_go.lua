@@ -7,11 +7,11 @@
 --- @include lib/mutate
 --- @include lib/namespace_state
 
---- @keys meta changes
+--- @keys meta changes aside
 --- @args id
 local number, state = epoch_and_state(redis.call('HGET', meta, 'epoch'))
 local stands, of = string.match(state or '', '^(%l+) (%S+)')
 if of ~= id or stands ~= 'moved' and stands ~= 'backup' then return 0 end
-mutate('UNLINK', changes)
+mutate('UNLINK', changes, aside)
 mutate('HSET', meta, 'epoch', number)
 return 1

@@ -1,6 +1,6 @@
 -- Read keys for a backup. Of a long one only that it is one: it is read by pages.
 --
--- Reply  records (lib/backup_reading); {P, key, type} of a long key
+-- Reply  records (lib/backup_reading); {P, key, type, ''} of a long key
 -- Leaves everything as it was.
 
 --- @include lib/backup_reading
@@ -14,7 +14,7 @@ for _, key in ipairs(wanted) do
       if kind == 'stream' then records[#records + 1] = { 'R', key } end
       read_whole(records, key, kind)
     else
-      records[#records + 1] = { 'P', key, kind }
+      records[#records + 1] = { 'P', key, kind, '' }
     end
   end
 end

@@ -39,3 +39,37 @@ local function read_whole(records, key, kind)
   end
   expiry_of(records, key)
 end
+
+-- What has changed by a note of lib/change_tracking. Of what is longer than `most` only {P, key, type, from where on}.
+local function read_change(records, field, value, most)
+  local length, first = string.match(field, '^(%d+):()')
+  local key = string.sub(field, first, first + length - 1)
+  local what, element = string.sub(field, first + length, first + length), string.sub(field, first + length + 1)
+  local kind = type_of(key)
+  local record
+  if kind == 'none' then
+    record = { 'R', key }
+  elseif what == 'w' then
+    if length_of(kind, key) > most then
+      record = { 'P', key, kind, '' }
+    else
+      records[#records + 1] = { 'R', key }
+      return read_whole(records, key, kind)
+    end
+  elseif what == 's' and kind == 'list' then
+    local items = redis.call('LRANGE', key, value, value + most)
+    record = #items > most and { 'P', key, kind, value } or { 'L', key, tonumber(value), items }
+  elseif what == 's' then
+    local entries = redis.call('XRANGE', key, value, '+', 'COUNT', most + 1)
+    record = #entries > most and { 'P', key, kind, value } or { 'X', key, first_of(key), entries }
+  elseif kind == 'hash' then
+    local now = redis.call('HGET', key, element)
+    record = now and { 'H', key, { element, now } } or { 'h', key, { element } }
+  elseif kind == 'zset' then
+    local now = redis.call('ZSCORE', key, element)
+    record = now and { 'Z', key, { element, now } } or { 'z', key, { element } }
+  elseif kind == 'stream' and not redis.call('XRANGE', key, element, element)[1] then
+    record = { 'x', key, { element } }
+  end
+  records[#records + 1] = record
+end

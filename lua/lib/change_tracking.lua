@@ -8,7 +8,7 @@ local clock = redis.call('TIME')
 if stands == 'backup' and tonumber(deadline) < clock[1] * 1000 + clock[2] / 1000 then
   -- the process that made the backup is gone
   redis.call('HSET', meta, 'epoch', current)
-  redis.call('UNLINK', changes)
+  redis.call('UNLINK', changes, changes .. ':aside')
 else
   local server = redis
   local function note(key, what, value)
@@ -47,7 +47,7 @@ else
     return function(command, ...)
       local reply, key = call(command, ...), ...
       local noted = notes[command]
-      if noted and key ~= session and key ~= meta and key ~= changes and not (type(reply) == 'table' and reply.err) then
+      if noted and key ~= session and key ~= meta and string.sub(key, 1, #changes) ~= changes and not (type(reply) == 'table' and reply.err) then
         noted(reply, ...)
       end
       return reply

@@ -23,7 +23,7 @@ async def content(connection: Client, keys: Keys) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key in await keys_of(connection, keys):
         name = keys.suffix(key.encode())
-        if name.startswith("session:") or name == "changes":
+        if name.startswith(("session:", "changes")):
             continue
         kind = await connection.router.request("TYPE", key)
         if kind == b"none":

@@ -241,7 +241,7 @@ async def test_a_backup_whose_process_is_gone_is_forgotten(
     keys = Keys(namespace)
     async with MobStorage.open(server_url, namespace=namespace) as storage:
         wanted = {"id": "gone", "base": "", "keep": 10**6, "key": keys.changes}
-        await repeat(connection, "backup/begin", [keys.meta, keys.changes], wanted)
+        await repeat(connection, "backup/begin", [keys.meta, keys.changes, keys.changes_aside], wanted)
         await storage.config.put("n", "one", {"n": 1})
         assert await connection.router.request("EXISTS", keys.changes) == 1
         with pytest.raises(CasConflictError, match="under way"):

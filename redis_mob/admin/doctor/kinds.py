@@ -163,7 +163,7 @@ KINDS = (
     Kind(
         "notes for backups",
         _always("one for each record that changes; gone with a backup without --follow"),
-        ("changes",),
+        ("changes", "changes:aside"),
     ),
     Kind(
         "settings",

@@ -150,6 +150,8 @@ class Keys:
         """Hash: what calls have used in all, by mob, flow, model and currency (codec/model_usage.py)."""
         self.changes = f"{tag}changes"
         """Hash, only while a backup follows what is written: what is to be read again (lua/lib/change_tracking)."""
+        self.changes_aside = f"{self.changes}:aside"
+        """Hash, only while a backup is under way: those of the changes that it reads now."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
