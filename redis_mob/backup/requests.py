@@ -47,7 +47,7 @@ async def repeat(client: Client, name: str, keys: KeyNames, args: NamedArguments
 
 async def state_of(client: Client, keys: Keys) -> str:
     """The state of a namespace, empty if it has none."""
-    epoch: bytes | None = await _ask(client, b"HGET", keys.meta.encode(), b"epoch")
+    epoch: bytes | None = await _ask(client, "HGET", keys.meta.encode(), b"epoch")
     return state_in(epoch)
 
 
@@ -57,24 +57,24 @@ async def server_of(client: Client, keys: Keys) -> str:
     Raises ReadFailedError while a Cluster moves the namespace to another server: then each has a part of its keys.
     """
     if client.server.mode == "cluster":
-        nodes: bytes = await _ask(client, b"CLUSTER", b"NODES")
+        nodes: bytes = await _ask(client, "CLUSTER", b"NODES")
         own = next((line for line in nodes.splitlines() if b"myself" in line), b"")
         if b"[%d->-" % key_slot(keys.meta.encode()) in own:
             raise ReadFailedError(
                 f"the Cluster is moving namespace {shown(keys.namespace)} to another server: try again when it has"
             )
-    return fields_of(await _ask(client, b"INFO", b"server")).get("run_id", "")
+    return fields_of(await _ask(client, "INFO", b"server")).get("run_id", "")
 
 
 async def pages_of_keys(client: Client, keys: Keys) -> AsyncIterator[list[bytes]]:
     """All keys of a namespace that are there all the time, some more than once."""
     cursor = b"0"
     while True:
-        cursor, found = await _ask(client, b"SCAN", cursor, b"MATCH", keys.pattern.encode(), b"COUNT", 1000)
+        cursor, found = await _ask(client, "SCAN", cursor, b"MATCH", keys.pattern.encode(), b"COUNT", 1000)
         yield found
         if cursor == b"0":
             return
 
 
-async def _ask(client: Client, *words: Part) -> Any:
-    return await client.unnumbered(str(words[0], "ascii"), lambda calls: calls.ask(*words))
+async def _ask(client: Client, command: str, *words: Part) -> Any:
+    return await client.unnumbered(command, lambda calls: calls.ask(command, *words))
