@@ -41,16 +41,19 @@ class Recorder:
     def __init__(self, storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> None:
         self._storage = storage
         self._commit = storage.executions.commit
+        # a commit of another run in between would move the log on, and the moment could not be compared
+        self._one_at_a_time = asyncio.Lock()
         self.stored: dict[str, dict[int, RunDescription]] = {}
         monkeypatch.setattr(storage.executions, "commit", self._recorded)
 
     async def _recorded(self, transition: Transition) -> Commit:
-        is_committed = await self._commit(transition)
         run_id = transition.run.run_id
-        before = await self._storage.events.latest_cursor()
-        described = await FleetAdmin(self._storage).describe(run_id)
-        if is_committed and await self._storage.events.latest_cursor() == before:
-            self.stored.setdefault(run_id, {})[before] = described
+        async with self._one_at_a_time:
+            is_committed = await self._commit(transition)
+            before = await self._storage.events.latest_cursor()
+            described = await FleetAdmin(self._storage).describe(run_id)
+            if is_committed and await self._storage.events.latest_cursor() == before:
+                self.stored.setdefault(run_id, {})[before] = described
         return is_committed
 
     async def check(self, run_id: str, *, least: int = 3) -> RunMoment:
