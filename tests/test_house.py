@@ -21,7 +21,7 @@ FLOORS = (
     {"models", "telemetry", "http_serving"},
     {"contracts", "codec", "kernel", "security"},
     {"connection", "payloads"},
-    {"notifications", "admin"},
+    {"notifications", "admin", "backup"},
     {"stores", "memory"},
     {"storage"},
     {"webhooks"},

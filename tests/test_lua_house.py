@@ -22,6 +22,7 @@ CALLERS = {
     "admin": ["admin/losses.py"],
     "calls": ["connection/calls"],
     "asks": ["stores/asks.py"],
+    "backup": ["backup/live.py", "backup/restoring.py"],
     "budgets": ["stores/budgets.py"],
     "checkpoints": ["stores/checkpoints.py"],
     "conversations": ["stores/conversations.py"],
@@ -70,6 +71,16 @@ OTHER_NAMES = {
     "admin/accept_losses_of_run": "what accept_losses does for one run",
     "admin/find_losses": "losses_of reads with it, on a connection that is there",
     "admin/find_losses_of_run": "what find_losses and losses_of have in common",
+    "backup/begin": "the first step of reading records",
+    "backup/begin_restore": "the room has one way to begin, and the script says of what",
+    "backup/clear": "what the beginning of a restoring removes",
+    "backup/finish_restore": "as begin_restore",
+    "backup/cut": "the last step of reading records",
+    "backup/read_changes": "a step of reading records",
+    "backup/read_keys": "likewise",
+    "backup/read_page": "likewise",
+    "backup/give_up_restore": "as begin_restore",
+    "backup/write": "what add has gathered",
     "calls/confirm": "loaded on a connection of its own, from the name that the module gives it",
     "calls/namespace_exists": "what open_namespace asks first where it is not to create one",
     "runtime_metadata/all_records": "reseal_all reads with it",
@@ -89,6 +100,7 @@ OWN_ARGUMENTS = {
 """Files that read ARGV by themselves, and why."""
 
 UNCOUNTED = {
+    "lib/change_tracking": "what it notes is no effect of the operation",
     "lib/counts": "it counts what a write has changed, and is no effect of its own",
     "lib/gathering": "likewise",
     "lib/session": "its receipts are no effect of the operation, whose writes are counted",
@@ -98,6 +110,8 @@ UNCOUNTED = {
 """Files that may write without `mutate`, and why."""
 
 PASSED_ON = {
+    "lib/backup_reading": {"MEASURES[kind]"},
+    "lib/change_tracking": {"command"},
     "lib/mutate": {"command"},
     "lib/chunks": {"command"},
     "lib/run_creation": {"command"},

@@ -31,7 +31,10 @@ local function mend_meta(found)
   if found.schema then set('schema', new_schema) end
   if found.token_key then set('token_key', new_token_key) end
   for name, least in pairs(found.counters) do set(name, decimal(least)) end
-  if #fields > 0 or found.epoch then set('epoch', now()) end
+  if #fields > 0 or found.epoch then
+    local _, state = epoch_and_state(redis.call('HGET', meta, 'epoch'))
+    set('epoch', epoch_text(now(), state))
+  end
   if found.lost_runs then set('runs_lost', decimal(found.lost_runs)) end
   set(COUNTED, 1)
   mutate('HSET', meta, unpack(fields))

@@ -12,6 +12,7 @@
 --- @include lib/damage
 --- @include lib/mutate
 --- @include lib/namespace_keys
+--- @include lib/namespace_state
 --- @include lib/when_full
 
 --- @args new_schema new_token_key
@@ -34,4 +35,5 @@ else
     mutate('HSET', meta, 'token_key', token_key)
   end
 end
-return { schema, epoch or '0', token_key, payloads or '' }
+-- a damaged one is answered as it is
+return { schema, epoch_and_state(epoch or '0') or epoch, token_key, payloads or '' }

@@ -5,6 +5,7 @@
 --- @include lib/losses
 --- @include lib/namespace_keys
 --- @include lib/host_losses
+--- @include lib/namespace_state
 
 local MEASURED = {
   { 'HLEN', specs, spec_revisions, profiles, profile_revisions, supervisors, overlays, definitions, event_identities,
@@ -167,7 +168,7 @@ local function find_losses()
   end
   local epoch, token_key = redis.call('HGET', meta, 'epoch'), redis.call('HGET', meta, 'token_key')
   -- older releases gave a namespace neither
-  if not string.match(epoch or '', '^%d+$') and (epoch or found.counted or found.schema) then
+  if not epoch_and_state(epoch) and (epoch or found.counted or found.schema) then
     add_loss(meta, 'its epoch is gone')
     found.epoch = true
   end

@@ -18,6 +18,9 @@
 --        any other: nothing was done by this attempt, and nothing is known of earlier ones
 -- Leaves the receipt of the last call of the slot, until the session has been idle for its time to live.
 
+-- while a backup is made, each call of the server goes through lib/change_tracking
+local redis = redis
+
 --- @include lib/mutate
 
 local session, meta = KEYS[#KEYS], KEYS[#KEYS - 1]

@@ -1,7 +1,8 @@
 -- What lib/session does where the receipt of a slot is not that of the last call which was answered, or the epoch is
--- another one: it answers a call that was here before, refuses one that must not happen, and tells of a loss. Then it goes
--- on: the call is new. All of it stands in that branch, since functions are made anew in each call that comes to them.
+-- another one, or has the state of the namespace behind it: it answers a call that was here before, refuses one that must
+-- not happen, and tells of a loss. Then it goes on: the call is new. All of it stands in that branch, since functions are made anew in each call that comes to them.
 
+--- @include lib/namespace_state
 --- @include lib/receipts
 
 local function is_cut_short(one) return one and not read_receipt(one) end
@@ -31,9 +32,17 @@ if receipt then
   if tonumber(number) >= tonumber(sequence) then return redis.error_reply('FENCED the call was given up') end
 end
 
+local current, state = epoch_and_state(redis.call('HGET', meta, 'epoch'))
+current = current or '0'
+local stands, more = string.match(state or '', '^(%l+) %S+ ?(.*)$')
+if stands == 'restoring' then
+  return redis.error_reply('RESTORING the namespace is being restored: try again when `redis-mob restore` has ended')
+elseif stands == 'moved' then
+  return redis.error_reply('MOVEDAWAY the namespace was moved: use ' .. more)
+end
+
 -- The epoch comes before the operation: a client that has missed a loss must not write from what it has read before.
 -- An epoch that was damaged is another one than all clients know: each is told.
-local current = string.match(redis.call('HGET', meta, 'epoch') or '', '^%d+$') or '0'
 local known = epoch == '-' or epoch == current
 local witness, number = string.match(answered, '^(%d+):(%d+)$')
 local seen = receipt
@@ -46,7 +55,10 @@ if not known or last_call(seen) < tonumber(number or answered) then
   if known then
     local time = redis.call('TIME')  -- no counter: it would come to the same number again after going back further
     current = time[1] .. string.format('%06d', time[2])
-    redis.call('HSET', meta, 'epoch', current)
+    redis.call('HSET', meta, 'epoch', epoch_text(current, state))
   end
   return redis.error_reply('EPOCH ' .. current)
+end
+if stands == 'backup' or stands == 'changes' then
+  --- @include lib/change_tracking
 end

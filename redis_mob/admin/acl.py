@@ -40,13 +40,14 @@ class Rights:
         return f"ACL SETUSER {user} on {PASSWORD_PLACE} {self}"
 
 
-def rights_in(namespace: str, durability: Durability, *, database: int = 0) -> Rights:
+def rights_in(namespace: str, durability: Durability, *, database: int = 0, backups: bool = False) -> Rights:
     """The least rights with which everything of this library works in one namespace, on any topology.
 
+    Backups, restores and moves need more, `backups`: they look through the names of all keys of the server.
     Raises ValidationError for a bad name.
     """
     everything = Keys(namespace).pattern
-    return Rights(everything, everything, commands_needed(durability, database=database))
+    return Rights(everything, everything, commands_needed(durability, database=database, backups=backups))
 
 
 def user_in(address: Address) -> str | None:

@@ -382,6 +382,9 @@ EMPTY = NamespaceObservations(
     [
         pytest.param("namespace", {"schema": None}, "note", id="absent"),
         pytest.param("namespace", {"schema": str(NAMESPACE_SCHEMA + 1)}, "error", id="newer"),
+        pytest.param("namespace", {"state": "restoring x", "schema": "restoring"}, "error", id="being_restored"),
+        pytest.param("namespace", {"state": "moved x namespace n of redis://h:1/0"}, "error", id="moved"),
+        pytest.param("backup", {"state": "changes x 0 key"}, "note", id="followed"),
         pytest.param("events", {"events": 1_000_001}, "warning", id="long_log"),
         pytest.param("events", {"events": 1, "log_bytes": 2**30 + 1}, "warning", id="large_log"),
         pytest.param("runs", {"runs": 100_001}, "warning", id="many_runs"),

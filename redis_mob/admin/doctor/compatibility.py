@@ -57,13 +57,38 @@ def _rights(seen: Observations) -> Iterator[Verdict]:
 
 
 def _schema(seen: NamespaceObservations) -> Iterator[Verdict]:
-    schema = answered(seen.schema)
-    if schema is None:
+    schema, (stands, _, place) = answered(seen.schema), _state(seen)
+    if stands == "restoring":
+        yield error(f"namespace {seen.namespace} is being restored", "redis-mob restore again, if that has ended")
+    elif stands == "moved":
+        yield error(
+            f"namespace {seen.namespace} was moved to {place}",
+            "that one, or redis-mob copy FROM TO --abort",
+        )
+    elif schema is None:
         yield note(f"there is no namespace {seen.namespace} yet; the first storage that opens it creates it")
     elif int(schema) > NAMESPACE_SCHEMA:
         yield error(f"namespace {seen.namespace} has schema version {schema}", "a newer redis_mob")
     else:
         yield ok(f"namespace {seen.namespace} has schema version {schema}")
+
+
+def _state(seen: NamespaceObservations) -> tuple[str, str, str]:
+    """What a namespace is, of which backup, restore or move, and the rest."""
+    stands, _, rest = answered(seen.state).partition(" ")
+    id, _, more = rest.partition(" ")
+    return stands, id, more
+
+
+def _backup(seen: NamespaceObservations) -> Iterator[Verdict]:
+    stands, id, _ = _state(seen)
+    if stands == "changes":
+        yield note(
+            f"what changes is noted for the next backup, since that with the id {id}",
+            "redis-mob backup FILE --since LAST, or a backup without --follow",
+        )
+    else:
+        yield ok("a backup is under way" if stands == "backup" else "no backup is under way")
 
 
 def _events(seen: NamespaceObservations) -> Iterator[Verdict]:
@@ -135,6 +160,7 @@ COMPATIBILITY_CHECKS = (
 
 NAMESPACE_CHECKS = (
     Check("namespace", "A namespace can only be opened by a redis_mob that knows its layout.", _schema),
+    Check("backup", "Notes of what changes take memory, and a little time of each write.", _backup),
     Check("events", "A log on one node slows restarts, failovers and the moving of its slot.", _events),
     Check("runs", "Every run takes memory on one node for as long as the namespace lives.", _runs),
     Check("schedule", "Work that is scheduled and not taken waits for workers.", _scheduled),

@@ -60,7 +60,8 @@ async def examine(url: str | None, namespace: str, durability: Durability) -> Ex
                 found += await _on_server(server_name, server, address, namespace, durability)
         seen = await probe_namespace(client.router, namespace)
         found += findings(NAMESPACE_CHECKS, seen, name)
-        found += findings((RECORDS_CHECK,), await probe_records(client, namespace), name)
+        if not (isinstance(seen.state, str) and seen.state.startswith("restoring")):  # else it is not all there yet
+            found += findings((RECORDS_CHECK,), await probe_records(client, namespace), name)
         growth = await probe_growth(client.router, namespace, seen.policies)
     except TransportError as failure:
         raise StorageUnavailableError(f"cannot examine {name}: {failure}") from failure.__cause__

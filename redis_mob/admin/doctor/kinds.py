@@ -170,6 +170,11 @@ KINDS = (
         ),
     ),
     Kind(
+        "notes for backups",
+        _always("one for each record that changes; gone with a backup without --follow"),
+        ("changes", "changes:aside"),
+    ),
+    Kind(
         "settings",
         _always("what you set"),
         ("meta", "seal_keys", "seal_keys:checks", "retention", "limits", "pauses"),

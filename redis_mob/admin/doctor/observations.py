@@ -89,11 +89,13 @@ class WebhookSeen(NamedTuple):
 class NamespaceObservations:
     """How much there is in a namespace: entries of its log and its feed, runs, what is scheduled; bytes of the log.
 
+    `state` says what a backup, a restore or a move has done to it (lua/lib/namespace_state), empty for nothing.
     `policies` are the retention policies that bound runs and events; `letters` are the dead letters of its webhooks.
     """
 
     namespace: str
     schema: str | NotAnsweredError | None
+    state: str | NotAnsweredError = ""
     events: int | NotAnsweredError
     log_bytes: int | NotAnsweredError | None
     runs: int | NotAnsweredError

@@ -15,7 +15,7 @@ from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.retention import decode_policies
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.evalsha import run
-from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.keys import Keys, state_in
 from redis_mob.connection.calls.rights import missing_rights
 from redis_mob.connection.calls.scripts import names_by_digest
 from redis_mob.connection.failures import ServerRefusalError
@@ -60,11 +60,12 @@ async def probe_server(server: Server, address: Address, namespace: str, durabil
 async def probe_namespace(server: Server, namespace: str) -> NamespaceObservations:
     """Ask the server that holds a namespace how much there is in it. Raises a TransportError if it stops answering."""
     keys = Keys(namespace)
-    schema = await ask(server, b"HGET", keys.meta, b"schema")
+    schema, epoch = [await ask(server, b"HGET", keys.meta, field) for field in (b"schema", b"epoch")]
     scheduled = [await ask(server, b"ZCARD", key) for key in (keys.due, keys.ready, keys.queued)]
     return NamespaceObservations(
         namespace=namespace,
         schema=schema.decode(errors="replace") if isinstance(schema, bytes) else schema,
+        state=epoch if isinstance(epoch, NotAnsweredError) else state_in(epoch),
         events=await ask(server, b"XLEN", keys.events),
         log_bytes=await ask(server, b"MEMORY", b"USAGE", keys.events),
         runs=await ask(server, b"ZCARD", keys.runs),

@@ -18,6 +18,13 @@ def acl(
         typer.Option(metavar="NAME", help="Its name; that in the URL unless given.", show_default=DEFAULT_USER),
     ] = None,
     durability: DurabilityOption = "memory",
+    backups: Annotated[
+        bool,
+        typer.Option(
+            "--backups",
+            help="Also what backups, restores and moves need; they see the names of all keys.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the ACL SETUSER command for a user of one namespace.
@@ -36,7 +43,7 @@ def acl(
     console = stderr_console()
     with errors_told(console):
         address = parse_address(usable_url(url, of_memory="it has no users"))
-        rights = rights_in(namespace, Durability.parse(durability), database=database_of(address))
+        rights = rights_in(namespace, Durability.parse(durability), database=database_of(address), backups=backups)
         name = user or user_in(address) or DEFAULT_USER
         command = rights.set_user(name)
     if as_json:

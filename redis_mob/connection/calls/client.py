@@ -181,6 +181,14 @@ class Client:
                 raise damage from cause_of(error)
             raise ReadFailedError(f"{script.name} on {self._name}: {explained(error)}") from cause_of(error)
 
+    async def unnumbered(self, what: str, call: Callable[[Calls], Awaitable[Any]]) -> Any:
+        """Make a call that has no session, and may happen twice. Raises WriteFailedError without an answer."""
+        self.check_usable()
+        try:
+            return await call(self._calls)
+        except TransportError as error:
+            raise WriteFailedError(f"{what} on {self._name}: {explained(error)}") from cause_of(error)
+
     async def _damage_in(self, error: TransportError, keys: KeyNames) -> SerializationError | None:
         try:
             # `meta` is looked at too, because the session around a call reads it also where the call does not take it

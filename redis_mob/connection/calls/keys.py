@@ -166,6 +166,10 @@ class Keys:
         """Hash: generic records, by collection and key (codec/records.py)."""
         self.record_places = f"{tag}records:places"
         """Sorted set in lexical order: collection and key of each generic record."""
+        self.changes = f"{tag}changes"
+        """Hash, only while a backup follows what is written: what is to be read again (lua/lib/change_tracking)."""
+        self.changes_aside = f"{self.changes}:aside"
+        """Hash, only while a backup is under way: those of the changes that it reads now."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -253,6 +257,10 @@ class Keys:
         """The key with this name after the tag, one of those in `fixed`."""
         return f"{self._tag}{name}"
 
+    def suffix(self, key: bytes) -> str:
+        """The name of a key after the tag."""
+        return key.decode(errors="surrogateescape").removeprefix(self._tag)
+
     def sort_of(self, key: bytes) -> str | None:
         """Of a key that each run has the name of the part, `run` for its hash; `session`, `conversation` and
         `conversation:items`; of a key of an adapter its sort; None for all others."""
@@ -304,6 +312,11 @@ _TYPES = {
     **dict.fromkeys(("host:names", "host:order"), "zset"),
     "seal_keys": "set",
 }
+
+
+def state_in(epoch: bytes | None) -> str:
+    """The state of a namespace, which stands behind its epoch (lua/lib/namespace_state); empty if it has none."""
+    return (epoch or b"").partition(b" ")[2].decode(errors="replace")
 
 
 def type_of_key(key: str) -> str:

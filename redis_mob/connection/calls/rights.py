@@ -52,11 +52,14 @@ _CALLED_BY_SCRIPTS = (
 _REFUSED_COMMAND = re.compile(r"'([a-z_|]+)' command")
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
 
+_FOR_BACKUPS = "cluster|nodes pexpireat scan type xtrim zscan"
+"""What backups, restores and moves call beside that: those who only work in a namespace need none of it."""
+
 Ask = Callable[[Script, Sequence[str | bytes], Arguments], Awaitable[Any]]
 """Runs a script that only reads."""
 
 
-def commands_needed(durability: Durability, *, database: int = 0) -> tuple[str, ...]:
+def commands_needed(durability: Durability, *, database: int = 0, backups: bool = False) -> tuple[str, ...]:
     """The commands that the library runs on any topology, as access control lists spell them."""
     sent = {*_SENT, *_SENT_TO_CLUSTERS, *_SENT_BEHIND_SENTINELS}
     if database:
@@ -65,6 +68,8 @@ def commands_needed(durability: Durability, *, database: int = 0) -> tuple[str, 
         sent.add("waitaof")
     if durability.replicas:
         sent.add("wait")
+    if backups:
+        sent.update(_FOR_BACKUPS.split())
     return tuple(sorted(sent.union(_CALLED_BY_SCRIPTS.split())))
 
 

@@ -1,0 +1,277 @@
+"""One backup as a file: frames of records, each with a checksum, and a digest of all of it behind them.
+
+The file is a magic line, the header, frames of records, the trailer and 32 bytes of SHA-256 over all before. A frame is
+its kind, its length, a CRC-32 of kind and body, and the body. Bodies of records are msgpack lists, compressed with
+zstd, and with a seal key encrypted with AES-256-GCM under a key that is made for this file, bound to their place in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import struct
+import zlib
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import msgpack
+from pydantic import ValidationError as BadFields
+
+from redis_mob.errors import (
+    CasConflictError,
+    SealKeyMismatchError,
+    SealKeyMissingError,
+    SerializationError,
+    StorageUnavailableError,
+    ValidationError,
+    WriteFailedError,
+    shortened,
+    shown,
+)
+from redis_mob.models.base import U64, Model
+from redis_mob.security.sealing import SealKey, SealKeyring
+
+FORMAT = 1
+_MAGIC = b"redis-mob backup\n"
+_FRAME = struct.Struct(">cII")
+_FRAME_BYTES = 2**20
+"""About how many bytes of records are in a frame."""
+_MOST_BYTES = 2**30
+_DIGEST = 32
+_NONCE_PREFIX = b"rmb1"
+
+Record = Sequence[Any]
+
+
+class Header(Model):
+    """What is known when a backup begins. `base` is the digest of the backup whose changes it has, `base_id` its id."""
+
+    format: int
+    id: str
+    namespace: str
+    version: str
+    base: str | None = None
+    base_id: str | None = None
+    key_id: str | None = None
+    salt: str = ""
+    check: str = ""
+
+
+class Trailer(Model):
+    """What is known at the cut: its cursor in the log, its epoch, its time (us since 1970), the fields of `meta`."""
+
+    cursor: U64
+    epoch: str
+    time: U64
+    records: U64
+    meta: list[str]
+    follows: bool = False
+
+
+class _Cipher:
+    def __init__(self, key: SealKey, salt: bytes) -> None:
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        made = HKDF(hashes.SHA256(), 64, salt=salt, info=b"redis_mob backup").derive(key.secret)
+        self.check = made[32:40].hex()
+        self._aes = AESGCM(made[:32])
+
+    def seal(self, number: int, body: bytes) -> bytes:
+        return self._aes.encrypt(_NONCE_PREFIX + number.to_bytes(8, "big"), body, None)
+
+    def open(self, number: int, body: bytes) -> bytes:
+        return self._aes.decrypt(_NONCE_PREFIX + number.to_bytes(8, "big"), body, None)
+
+
+def _zstd() -> Any:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise StorageUnavailableError(f"backups need pip install 'redis-mob[payloads]': {error}") from error
+    return zstandard
+
+
+class BackupWriter:
+    """Writes a backup beside its place, under a temporary name; `finish` puts it there."""
+
+    def __init__(self, path: Path, file: IO[bytes], header: Header, key: SealKey | None) -> None:
+        self._file, self._path = file, path
+        self._hash, self._records = hashlib.sha256(), list[Record]()
+        self._size, self.count, self._number = 0, 0, 0
+        self._compressor = _zstd().ZstdCompressor(level=3, write_checksum=True)
+        self._cipher: _Cipher | None = None
+        if key is not None:
+            salt = secrets.token_bytes(16)
+            self._cipher = _Cipher(key, salt)
+            header = header.model_copy(update={"key_id": key.id, "salt": salt.hex(), "check": self._cipher.check})
+        self._write(_MAGIC)
+        self._frame(b"H", header.model_dump_json().encode())
+
+    def add(self, record: Record, size: int) -> None:
+        """Add a record of about this size."""
+        self._records.append(record)
+        self._size += size
+        self.count += 1
+        if self._size >= _FRAME_BYTES:
+            self._flush()
+
+    def finish(self, trailer: Trailer) -> str:
+        """Write what is left, and make the file safe; returns its digest."""
+        self._flush()
+        self._frame(b"T", trailer.model_dump_json().encode())
+        digest = self._hash.digest()
+        self._file.write(digest)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return digest.hex()
+
+    def _flush(self) -> None:
+        if not self._records:
+            return
+        body = self._compressor.compress(msgpack.packb(self._records, use_bin_type=False))
+        self._records, self._size = [], 0
+        self._number += 1
+        self._frame(b"D", self._cipher.seal(self._number, body) if self._cipher else body)
+
+    def _frame(self, kind: bytes, body: bytes) -> None:
+        self._write(_FRAME.pack(kind, len(body), zlib.crc32(kind + body)))
+        self._write(body)
+
+    def _write(self, part: bytes) -> None:
+        self._hash.update(part)
+        self._file.write(part)
+
+
+@contextlib.contextmanager
+def new_backup(path: Path, header: Header, key: SealKey | None) -> Generator[BackupWriter]:
+    """What writes a new file, which is there when the block ends, and not at all if that raises.
+
+    Raises CasConflictError if the file is there, WriteFailedError if it cannot be written.
+    """
+    if path.exists():
+        raise CasConflictError(f"{shortened(path)} is there already: name a new file")
+    temporary = path.with_name(f".{path.name}.{header.id}.part")
+    try:
+        with temporary.open("xb") as file:
+            yield BackupWriter(path, file, header, key)
+        os.link(temporary, path)  # refuses a file that has come in between
+    except FileExistsError:
+        raise CasConflictError(f"{shortened(path)} is there already: name a new file") from None
+    except OSError as error:
+        raise WriteFailedError(f"{shortened(path)} cannot be written: {error.strerror}; no backup was made") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        directory = os.open(path.parent, os.O_RDONLY)
+        os.fsync(directory)
+        os.close(directory)
+
+
+class BackupFile:
+    """A backup whose every byte was checked when it was opened.
+
+    Raises ValidationError for a file that cannot be read, SerializationError for one that is no whole backup,
+    SealKeyMissingError or SealKeyMismatchError for a key that is not given.
+    """
+
+    def __init__(self, path: Path, seal_keys: SealKeyring | None) -> None:
+        self.path = path
+        try:
+            self._digest_all()
+            self.header, self.trailer, self._cipher = self._ends(seal_keys)
+        except OSError as error:
+            raise ValidationError(f"{shortened(path)} cannot be read: {error.strerror}") from None
+
+    def _refused(self, why: str) -> SerializationError:
+        return SerializationError(f"{shortened(self.path)} is no whole backup: {why}")
+
+    def _digest_all(self) -> None:
+        size = self.path.stat().st_size
+        if size < len(_MAGIC) + _DIGEST:
+            raise self._refused("it was cut, or is something else")
+        digest, left = hashlib.sha256(), size - _DIGEST
+        with self.path.open("rb") as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                raise self._refused("it does not begin as one")
+            file.seek(0)
+            while left:
+                part = file.read(min(left, _FRAME_BYTES))
+                if not part:
+                    raise self._refused("it was cut")
+                digest.update(part)
+                left -= len(part)
+            self.digest = digest.hexdigest()
+            if file.read() != digest.digest():
+                raise self._refused("it was cut, or changed: its digest is another one")
+
+    def _ends(self, seal_keys: SealKeyring | None) -> tuple[Header, Trailer, _Cipher | None]:
+        header = trailer = None
+        for kind, body in self._frames():
+            try:
+                if kind == b"H":
+                    header = Header.model_validate_json(body)
+                elif kind == b"T":
+                    trailer = Trailer.model_validate_json(body)
+            except BadFields as error:
+                raise self._refused(f"its header or trailer cannot be read, maybe by this release: {error}") from None
+        if header is None or trailer is None:
+            raise self._refused("it has no header, or no end")
+        if header.format != FORMAT:
+            raise self._refused(f"it has format {header.format}, and this redis_mob reads {FORMAT}")
+        if header.key_id is None:
+            return header, trailer, None
+        key = {key.id: key for key in seal_keys.keys}.get(header.key_id) if seal_keys else None
+        if key is None:
+            raise SealKeyMissingError(header.key_id)
+        cipher = _Cipher(key, bytes.fromhex(header.salt))
+        if cipher.check != header.check:
+            raise SealKeyMismatchError(header.key_id)
+        return header, trailer, cipher
+
+    def _frames(self) -> Iterator[tuple[bytes, bytes]]:
+        with self.path.open("rb") as file:
+            file.seek(len(_MAGIC))
+            kind = b""
+            while kind != b"T":
+                head = file.read(_FRAME.size)
+                if len(head) < _FRAME.size:
+                    raise self._refused("it was cut")
+                kind, length, crc = _FRAME.unpack(head)
+                body = file.read(length) if length <= _MOST_BYTES else b""
+                if len(body) != length or zlib.crc32(kind + body) != crc:
+                    raise self._refused("a frame was changed")
+                yield kind, body
+
+    def records(self) -> Iterator[list[Any]]:
+        """Its records, a frame at a time."""
+        from cryptography.exceptions import InvalidTag
+
+        inflate, number = _zstd().ZstdDecompressor(), 0
+        for kind, body in self._frames():
+            if kind != b"D":
+                continue
+            number += 1
+            try:
+                plain = self._cipher.open(number, body) if self._cipher else body
+                yield msgpack.unpackb(inflate.decompress(plain), raw=True)
+            except (InvalidTag, _zstd().ZstdError, ValueError, msgpack.UnpackException) as error:
+                raise self._refused(f"frame {number} cannot be read: {type(error).__name__}") from None
+
+
+def chain_of(files: Sequence[Path], seal_keys: SealKeyring | None) -> list[BackupFile]:
+    """A full backup, and behind it those of its changes, each checked whole, and against the one before."""
+    chain = [BackupFile(path, seal_keys) for path in files]
+    for number, one in enumerate(chain):
+        base = chain[number - 1].digest if number else None
+        if one.header.base != base:
+            needs = f"changes since the backup with digest {shown(one.header.base)}" if one.header.base else "all of it"
+            raise ValidationError(f"{shortened(one.path)} has {needs}: name the full backup, then each that follows it")
+        for _ in one.records():
+            pass
+    return chain

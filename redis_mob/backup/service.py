@@ -1,0 +1,120 @@
+"""What `redis-mob backup`, `backup verify` and `restore` do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+from redis_mob.backup.file_format import FORMAT, BackupFile, Header, Trailer, chain_of, new_backup
+from redis_mob.backup.live import Cut, LiveNamespace
+from redis_mob.backup.requests import connected, existing_namespace
+from redis_mob.backup.restoring import RestoringNamespace, size_of
+from redis_mob.errors import MobStoreError, ValidationError, shortened, shown
+from redis_mob.security.sealing import SealKeyring
+from redis_mob.version import __version__
+
+
+async def back_up(
+    url: str,
+    namespace: str,
+    path: Path,
+    *,
+    encrypt_with: SealKeyring | None = None,
+    seal_keys: SealKeyring | None = None,
+    since: Path | None = None,
+    follow: bool = False,
+) -> BackupFile:
+    """Write all of a namespace, or what changed since another backup, to a new file; returns it, checked.
+
+    It is the namespace as it was at one moment, the cut, while others go on writing (contract: backup-1). With
+    `encrypt_with` the file is encrypted with its newest key; `seal_keys` open the file of `since`. With `follow` the
+    server notes what changes from the cut on, for the next backup. Nothing is left of a file that could not be written.
+    """
+    base = None if since is None else BackupFile(since, seal_keys)
+    if base is not None and base.header.namespace != namespace:
+        of = f"is a backup of namespace {shown(base.header.namespace)}, not of {shown(namespace)}"
+        raise ValidationError(f"{shortened(since)} {of}")
+    async with existing_namespace(url, namespace) as (client, keys):
+        id = uuid4().hex
+        after = f"changes {id} 0 {keys.changes}" if follow else ""
+        reading = LiveNamespace(client, keys, id, after_cut=after, base=base.header.id if base else "")
+        header = Header(
+            format=FORMAT,
+            id=id,
+            namespace=namespace,
+            version=__version__,
+            base=base.digest if base else None,
+            base_id=base.header.id if base else None,
+        )
+        try:
+            with new_backup(path, header, encrypt_with.keys[0] if encrypt_with else None) as writer:
+                async for record in reading.records():
+                    writer.add(record, size_of(record))
+                writer.finish(_trailer(reading.cut, writer.count, follows=follow))
+        except BaseException:
+            with suppress(MobStoreError):  # it is forgotten in a minute anyway
+                await reading.let_go()
+            raise
+    return BackupFile(path, encrypt_with)
+
+
+def _trailer(cut: Cut, records: int, *, follows: bool) -> Trailer:
+    meta = cut.meta
+    return Trailer(
+        cursor=cut.cursor,
+        epoch=meta.get(b"epoch", b"0").decode(errors="replace"),
+        time=cut.time,
+        records=records,
+        meta=[part.hex() for field in meta.items() for part in field],
+        follows=follows,
+    )
+
+
+def verify(files: Sequence[Path], seal_keys: SealKeyring | None = None) -> list[BackupFile]:
+    """Check every byte of a backup and of those that follow it; no server is asked. Raises as `chain_of`."""
+    return chain_of(files, seal_keys)
+
+
+async def restore(
+    url: str,
+    namespace: str,
+    files: Sequence[Path],
+    *,
+    seal_keys: SealKeyring | None = None,
+    replace: bool = False,
+    at: int | None = None,
+) -> BackupFile:
+    """Write a backup, and those that follow it, to an empty namespace; returns the last that was taken.
+
+    All files are checked before anything is written. Until the last write the namespace cannot be opened; one whose
+    restoring was ended in its middle can be restored again. `at` takes the files up to the cut of that cursor.
+    Raises ValidationError for a cursor that is no cut of them, or a namespace of another name if something is sealed
+    for the one it was, CasConflictError for a namespace that is not empty.
+    """
+    chain = chain_of(files, seal_keys)
+    if at is not None:
+        cuts = [one.trailer.cursor for one in chain]
+        if at not in cuts:
+            known = ", ".join(map(str, cuts))
+            raise ValidationError(f"no cut of these backups is at cursor {at}: what was then is known at {known}")
+        chain = chain[: len(cuts) - cuts[::-1].index(at)]
+    last = chain[-1]
+    fields = [bytes.fromhex(part) for part in last.trailer.meta]
+    meta = dict(zip(fields[::2], fields[1::2], strict=True))
+    was = last.header.namespace
+    if was != namespace and (b"payloads_sealed" in meta or b"n:seal_keys" in meta):
+        raise ValidationError(
+            f"what is sealed in the backup opens only in namespace {shown(was)}: restore it under that name, not as "
+            f"{shown(namespace)}"
+        )
+    async with connected(url, namespace) as (client, keys):
+        restoring = RestoringNamespace(client, keys, uuid4().hex)
+        await restoring.begin(replace=replace)
+        for one in chain:
+            for records in one.records():
+                for record in records:
+                    await restoring.add(record)
+        await restoring.finish(meta)
+    return last

@@ -1,0 +1,142 @@
+"""A move that fails behind its cut is undone, or can be found out and undone later (contract: backup-7)."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import pytest
+
+from redis_mob.backup import requests
+from redis_mob.backup.moving import abort_move, move
+from redis_mob.connection.calls.client import connect
+from redis_mob.connection.calls.scripts import script
+from redis_mob.connection.retry import RetryPolicy
+from redis_mob.errors import (
+    CasConflictError,
+    NotFoundError,
+    StorageUnavailableError,
+    ValidationError,
+    WriteFailedError,
+)
+from redis_mob.storage import MobStorage
+from redis_mob.testing.faults import Fault, FaultProxy, Plan, Request, fault_proxy
+
+FINISH = script("backup/finish_restore").sha.encode()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are sent once."""
+    monkeypatch.setattr(requests, "connect", partial(connect, retry=RetryPolicy(deadline=0)))
+
+
+def from_finish_on(first: Fault, then: Fault) -> Plan:
+    """One fault for the last write of a move, another one for all requests behind it."""
+    came = False
+
+    def plan(request: Request) -> Fault:
+        nonlocal came
+        if came:
+            return then
+        came = FINISH in request.words
+        return first if came else Fault.NONE
+
+    return plan
+
+
+async def put(url: str, namespace: str, number: int) -> None:
+    async with MobStorage.open(url, namespace=namespace, retry=RetryPolicy(deadline=0)) as storage:
+        await storage.config.put("n", "one", {"n": number})
+
+
+async def is_there(url: str, namespace: str) -> bool:
+    try:
+        async with MobStorage.open(url, namespace=namespace, create=False, retry=RetryPolicy(deadline=0)) as storage:
+            return await storage.config.exists("n", "one")
+    except StorageUnavailableError:
+        return False
+
+
+@pytest.fixture
+async def source(server_url: str, redis7_url: str, namespace: str) -> str:
+    # where a script is not known yet, its first request does nothing
+    target = await connect(redis7_url)
+    await target.router.request("SCRIPT", "LOAD", script("backup/finish_restore").text)
+    await target.aclose()
+    await put(server_url, namespace, 1)
+    return server_url
+
+
+async def test_a_move_whose_last_write_fails_is_undone(source: str, redis7_url: str, namespace: str) -> None:
+    async with fault_proxy(redis7_url, from_finish_on(Fault.CUT_BEFORE, Fault.NONE)) as target:
+        with pytest.raises(WriteFailedError, match="finish_restore"):
+            await move(source, namespace, target.url, namespace)
+        await put(source, namespace, 2)
+        assert not await is_there(redis7_url, namespace)
+        with pytest.raises(ValidationError, match="nothing to abort"):
+            await abort_move(source, namespace, target.url, namespace)
+        await move(source, namespace, target.url, namespace)  # what was left there is replaced
+    assert await is_there(redis7_url, namespace)
+
+
+async def test_a_move_whose_last_reply_is_lost_has_happened(source: str, redis7_url: str, namespace: str) -> None:
+    async with fault_proxy(redis7_url, from_finish_on(Fault.CUT_AFTER, Fault.NONE)) as target:
+        await move(source, namespace, target.url, namespace)
+    assert (await is_there(source, namespace), await is_there(redis7_url, namespace)) == (False, True)
+
+
+async def end_without_an_answer(source: str, namespace: str, target: FaultProxy, first: Fault) -> None:
+    target.plan = from_finish_on(first, Fault.CUT_BEFORE)
+    with pytest.raises(StorageUnavailableError, match="--abort"):
+        await move(source, namespace, target.url, namespace)
+    assert not await is_there(source, namespace)
+    target.plan = lambda _: Fault.NONE
+
+
+async def test_a_move_that_may_have_happened_is_undone_when_it_has_not(
+    source: str, redis7_url: str, namespace: str
+) -> None:
+    async with fault_proxy(redis7_url) as target:
+        await end_without_an_answer(source, namespace, target, Fault.CUT_BEFORE)
+        with pytest.raises(ValidationError, match="to another place"):
+            await abort_move(source, namespace, redis7_url, namespace)
+        await abort_move(source, namespace, target.url, namespace)
+        await put(source, namespace, 2)
+        assert not await is_there(redis7_url, namespace)
+
+
+async def test_a_move_that_may_have_happened_is_left_when_it_has(source: str, redis7_url: str, namespace: str) -> None:
+    async with fault_proxy(redis7_url) as target:
+        await end_without_an_answer(source, namespace, target, Fault.CUT_AFTER)
+        with pytest.raises(CasConflictError, match="has ended"):
+            await abort_move(source, namespace, target.url, namespace)
+    assert (await is_there(source, namespace), await is_there(redis7_url, namespace)) == (False, True)
+
+
+async def test_a_move_that_is_canceled_behind_its_cut_is_undone(
+    source: str, redis7_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "connect", connect)  # the last write is tried again and again
+    arrived = asyncio.Event()
+
+    def plan(request: Request) -> Fault:
+        if FINISH not in request.words:
+            return Fault.NONE
+        arrived.set()
+        return Fault.CUT_BEFORE
+
+    async with fault_proxy(redis7_url, plan) as target:
+        moving = asyncio.create_task(move(source, namespace, target.url, namespace))
+        await arrived.wait()
+        assert not await is_there(source, namespace)
+        moving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await moving
+    await put(source, namespace, 2)
+
+
+async def test_what_is_not_there_does_not_move(server_url: str, redis7_url: str, namespace: str) -> None:
+    with pytest.raises(NotFoundError, match="no namespace"):
+        await move(server_url, namespace, redis7_url, namespace)
+    assert not await is_there(redis7_url, namespace)

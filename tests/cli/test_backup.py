@@ -1,0 +1,110 @@
+"""`redis-mob backup`, `restore` and `copy` (contract: backup-1, backup-4, backup-5, backup-6, backup-7, backup-8)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from redis_mob.connection.calls.client import connect
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.security.sealing import SealKey
+from redis_mob.storage import MobStorage
+from tests.cli.command import redis_mob
+
+
+@pytest.fixture
+def at(server_url: str, namespace: str) -> tuple[str, ...]:
+    return ("--url", server_url, "--namespace", namespace)
+
+
+def put(url: str, namespace: str, id: str) -> None:
+    async def work() -> None:
+        async with MobStorage.open(url, namespace=namespace) as storage:
+            await storage.config.put("n", id, {})
+
+    asyncio.run(work())
+
+
+def ids(url: str, namespace: str) -> list[str]:
+    async def work() -> list[str]:
+        async with MobStorage.open(url, namespace=namespace) as storage:
+            return [id for id, _ in await storage.config.list("n")]
+
+    return asyncio.run(work())
+
+
+def test_a_chain_is_made_checked_and_restored(
+    server_url: str, namespace: str, at: tuple[str, ...], tmp_path: Path
+) -> None:
+    full, changes = str(tmp_path / "full"), str(tmp_path / "changes")
+    put(server_url, namespace, "a")
+    made = redis_mob(tmp_path, "backup", full, "--follow", "--json", *at)
+    assert made.status == 0, made.err
+    told = json.loads(made.out)
+    assert (told["namespace"], told["base"], told["key_id"]) == (namespace, None, None)
+    put(server_url, namespace, "b")
+    assert (
+        json.loads(redis_mob(tmp_path, "backup", changes, "--since", full, "--json", *at).out)["base"] == told["digest"]
+    )
+    assert redis_mob(tmp_path, "backup", str(tmp_path / "more"), "--since", full, *at).status == 2
+    assert redis_mob(tmp_path, "backup", "verify", full, changes).out.count("whole") == 2
+    other = ("--url", server_url, "--namespace", f"{namespace}-b")
+    assert redis_mob(tmp_path, "restore", full, changes, *other).status == 0
+    assert ids(server_url, f"{namespace}-b") == ["a", "b"]
+    assert "not empty" in redis_mob(tmp_path, "restore", full, *other).err
+    assert redis_mob(tmp_path, "restore", full, "--replace", "--json", *other).status == 0
+    assert ids(server_url, f"{namespace}-b") == ["a"]
+    assert redis_mob(tmp_path, "restore", changes, "--replace", *other).status == 2
+    assert redis_mob(tmp_path, "restore", full, "--at", "77", "--replace", *other).status == 2
+
+
+def test_bad_files_and_names_are_told(server_url: str, namespace: str, at: tuple[str, ...], tmp_path: Path) -> None:
+    file, keys = tmp_path / "one", tmp_path / "keys"
+    absent = redis_mob(tmp_path, "backup", str(file), *at)
+    assert (absent.status, "no namespace" in absent.err) == (2, True)
+    put(server_url, namespace, "a")
+    assert redis_mob(tmp_path, "backup", str(file), "--encrypt", *at).status == 2
+    assert redis_mob(tmp_path, "backup", str(file), "another", *at).status == 2
+    assert redis_mob(tmp_path, "backup", "verify").status == 2
+    keys.write_text(SealKey.generate("k1").to_text())
+    keys.chmod(0o600)
+    plain = redis_mob(tmp_path, "backup", str(file), "--encrypt", "--seal-keys", str(keys), *at)
+    assert plain.status == 0, plain.err
+    assert redis_mob(tmp_path, "backup", str(file), *at).status == 1
+    without = redis_mob(tmp_path, "backup", "verify", str(file))
+    assert (without.status, "k1" in without.err) == (3, True)
+    file.write_bytes(b"x" * 100)
+    damaged = redis_mob(tmp_path, "restore", str(file), *at)
+    assert (damaged.status, "no whole backup" in damaged.err) == (3, True)
+
+
+def test_a_namespace_moves(server_url: str, redis7_url: str, namespace: str, tmp_path: Path) -> None:
+    put(server_url, namespace, "a")
+    moved = redis_mob(tmp_path, "copy", server_url, redis7_url, "--namespace", namespace, "--json")
+    assert moved.status == 0, moved.err
+    assert ids(redis7_url, namespace) == ["a"]
+    again = redis_mob(tmp_path, "copy", server_url, redis7_url, "--namespace", namespace)
+    assert (again.status, "moved" in again.err) == (3, True)
+    ended = redis_mob(tmp_path, "copy", server_url, redis7_url, "--namespace", namespace, "--abort")
+    assert (ended.status, "has ended" in ended.err) == (1, True)
+    none = redis_mob(tmp_path, "copy", redis7_url, server_url, "--namespace", namespace, "--abort", "--json")
+    assert (none.status, "nothing to abort" in none.err) == (2, True)
+
+
+def test_a_move_is_undone(server_url: str, redis7_url: str, namespace: str, tmp_path: Path) -> None:
+    put(server_url, namespace, "a")
+    at = ("copy", server_url, redis7_url, "--namespace", namespace)
+    assert redis_mob(tmp_path, *at).status == 0
+
+    async def lose() -> None:
+        connection = await connect(redis7_url)
+        await connection.router.request("DEL", Keys(namespace).meta)
+        await connection.aclose()
+
+    asyncio.run(lose())
+    undone = redis_mob(tmp_path, *at, "--abort", "--json")
+    assert (undone.status, json.loads(undone.out)) == (0, {"namespace": namespace, "aborted": True})
+    put(server_url, namespace, "b")
