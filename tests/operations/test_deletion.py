@@ -122,7 +122,7 @@ async def test_a_run_that_no_fleet_has_started_is_deleted_with_events_of_callers
     await storage.runs.create_run(run)
     await storage.events.append(completed(run.run_id))
     await storage.events.append_step_failed_event_if_absent(step_failed(run_id=run.run_id))
-    for kind in ("é-2", 'a "b\\', '\\'):
+    for kind in ("é-2", 'a "b\\', "\\"):
         await storage.events.append(new_event(UnknownEvent(type=kind, later=1, run_id=run.run_id)))
     other = scene()
     await storage.runs.create_run(other)
