@@ -23,10 +23,11 @@ from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, FlowAuthorityInput
 from redis_mob.models.base import Model, json_equal
 from redis_mob.testing.samples.full_run import full_run
 from redis_mob.testing.samples.states import flow_state, frame, iteration_entry, new_run, step_entry
-from redis_mob.testing.samples.unknown_fields import with_unknown
+from redis_mob.testing.samples.unknown_fields import sprinkled, with_unknown
 from tests.codec.test_runs import stored
+from tests.support.examples import examples
 from tests.support.golden import read_jsonl
-from tests.support.sprinkled import sprinkled
+from tests.support.unknown_fields import in_one_of_four
 
 RUNS = [line.get("run") or line["canonical"] for line in read_jsonl("wire/runs.jsonl") if "error" not in line]
 STATES: Mapping[str, Any] = {
@@ -42,10 +43,11 @@ def written(value: Model) -> Any:
     return json.loads(value.model_dump_json())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.data())
 def test_runs_30_a_golden_run_keeps_any_unknown_fields(data: st.DataObject) -> None:
-    document = sprinkled(data, MobRun.model_validate_json(json.dumps(data.draw(st.sampled_from(RUNS)))))
+    plain = MobRun.model_validate_json(json.dumps(data.draw(st.sampled_from(RUNS))))
+    document = sprinkled(plain, written(plain), in_one_of_four(data))
     run = MobRun.model_validate_json(json.dumps(document))
     assert json_equal(written(run), document)
     back = decode_run(run.run_id, stored(run))
@@ -54,11 +56,11 @@ def test_runs_30_a_golden_run_keeps_any_unknown_fields(data: st.DataObject) -> N
     assert json_equal(written(decode_core(run.run_id, stored(run).core)), written(run.core()))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.data())
 def test_runs_30_a_golden_kernel_state_keeps_any_unknown_fields(data: st.DataObject) -> None:
     model, plain = data.draw(st.sampled_from(KERNEL_STATES))
-    document = sprinkled(data, model.model_validate_json(json.dumps(plain)))
+    document = sprinkled(model.model_validate_json(json.dumps(plain)), plain, in_one_of_four(data))
     state = model.model_validate_json(json.dumps(document))
     snapshot = encode(state)
     back = decode(model, {name: group.data for name, group in snapshot.groups.items()}, snapshot.digest)
@@ -68,11 +70,12 @@ def test_runs_30_a_golden_kernel_state_keeps_any_unknown_fields(data: st.DataObj
     assert encode(shuffled).digest == snapshot.digest
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.data())
 def test_runs_30_golden_inputs_keep_any_unknown_fields(data: st.DataObject) -> None:
     plain = data.draw(st.lists(st.sampled_from(INPUTS), min_size=1, max_size=6))
-    documents = [sprinkled(data, FLOW_AUTHORITY_INPUT.validate_json(json.dumps(one))) for one in plain]
+    more = in_one_of_four(data)
+    documents = [sprinkled(FLOW_AUTHORITY_INPUT.validate_json(json.dumps(one)), one, more) for one in plain]
     told: list[FlowAuthorityInput] = [FLOW_AUTHORITY_INPUT.validate_json(json.dumps(one)) for one in documents]
     run_id = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
     back = decode_inputs(run_id, encode_inputs(run_id, told))

@@ -7,7 +7,7 @@ import json
 import pickle
 from collections.abc import Callable
 from itertools import cycle
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -36,7 +36,9 @@ from redis_mob.models.base import Model, json_equal
 from redis_mob.models.conditions import ConditionExpr
 from redis_mob.models.events import EVENT_KINDS
 from redis_mob.models.problems import problems
+from redis_mob.testing.samples.unknown_fields import sprinkled
 from tests.support.golden import DATA, read_jsonl
+from tests.support.unknown_fields import in_one_of_four, unknown_fields
 
 CONDITION: TypeAdapter[ConditionExpr] = TypeAdapter(ConditionExpr)
 STATES: dict[str, type[Model]] = {
@@ -97,51 +99,6 @@ def every_golden_document() -> list[Golden]:
 
 
 GOLDEN = every_golden_document()
-
-leaves = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.integers(-(10**80), 10**80)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
-)
-values = st.recursive(
-    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=6
-)
-names = (
-    st.sampled_from(["later", "failure_cause", "model_dump", "model_extra", "__class__", "copy", "", "é"]) | st.text()
-)
-unknown_fields = st.dictionaries(names, values, min_size=1, max_size=3)
-
-
-def sprinkled(value: object, document: Any, more: Callable[[], dict[str, Any]]) -> Any:
-    """The document from which a value was read, with more fields in the objects that are models, where unknown."""
-    match value, document:
-        case Model(), dict():
-            table = {**cast("dict[str, Any]", document)}
-            fields = {one.alias or name: name for name, one in type(value).model_fields.items()}
-            for spelled, name in fields.items():
-                if spelled in table:
-                    table[spelled] = sprinkled(vars(value)[name], table[spelled], more)
-            if type(value).model_config.get("extra") == "allow":
-                known = {*fields, *fields.values()}
-                table |= {name: one for name, one in more().items() if name not in known}
-            return table
-        case dict(), dict():
-            items = cast("dict[str, Any]", document)
-            held = cast("dict[str, object]", value)
-            return {key: sprinkled(held[key], item, more) if key in held else item for key, item in items.items()}
-        case tuple(), list():
-            pairs = zip(cast("tuple[object, ...]", value), cast("list[Any]", document), strict=False)
-            return [sprinkled(one, item, more) for one, item in pairs]
-        case _:
-            return document
-
-
-def in_one_of_four(data: st.DataObject) -> Callable[[], dict[str, Any]]:
-    """Draws unknown fields for some of the objects of a document."""
-    return lambda: data.draw(unknown_fields) if data.draw(st.integers(0, 3)) == 0 else {}
 
 
 @given(data=st.data())

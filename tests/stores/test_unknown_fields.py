@@ -12,19 +12,21 @@ from redis_mob.models import MobRun
 from redis_mob.models.base import json_equal
 from redis_mob.storage import MobStorage
 from redis_mob.testing.conformance.run_guarantee import read
+from redis_mob.testing.samples.unknown_fields import sprinkled
+from tests.support.examples import examples
 from tests.support.golden import read_jsonl
-from tests.support.sprinkled import sprinkled
+from tests.support.unknown_fields import in_one_of_four
 
 RUNS = [line.get("run") or line["canonical"] for line in read_jsonl("wire/runs.jsonl") if "error" not in line]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_runs_30_any_golden_run_is_read_and_compared_with_its_unknown_fields(
     storage: MobStorage, data: st.DataObject
 ) -> None:
     plain = MobRun.model_validate_json(json.dumps(data.draw(st.sampled_from(RUNS))))
-    document = {**sprinkled(data, plain), "run_id": str(uuid4())}
+    document = sprinkled(plain, json.loads(plain.model_dump_json()), in_one_of_four(data)) | {"run_id": str(uuid4())}
     run, runs = MobRun.model_validate_json(json.dumps(document)), storage.runs
     await runs.create_run(run)
     stored = await read(runs, run)
