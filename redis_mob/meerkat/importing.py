@@ -5,7 +5,7 @@ Why in this order: decision 0058.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from redis_mob.codec.transfers import GREATEST
@@ -115,7 +115,7 @@ class _Importer:
             if len(batch) >= BATCH or size >= BATCH_BYTES:
                 await self._append(batch, newest, last)
                 newest, batch, size = last, [], 0
-        given = max(min(self._given(), GREATEST), last)
+        given = max(await self._given(), last)
         if batch or given > newest:
             await self._append(batch, newest, given)
 
@@ -130,15 +130,17 @@ class _Importer:
             return None
         return event
 
-    def _given(self) -> int:
-        """The greatest cursor that the file has given, 0 if it does not say."""
-        given = 0
-        if schemas.EVENT_META in self._database.schema.tables:
-            for _, row in self._database.rows(schemas.EVENT_META):
+    async def _given(self) -> int:
+        """The greatest cursor that the file has given, 0 if it does not say. Other rows beside it are kept verbatim."""
+        table, given = schemas.EVENT_META, 0
+        if table in self._database.schema.tables:
+            for rowid, row in self._database.rows(table):
                 if row["key"] != "next_cursor":
-                    self._report.verbatim["rows of table mob_event_meta that are not known"] += 1
-                elif isinstance(row["value"], int):
+                    await self._keep(table, self._database.keys(table), rowid, row, f"rows of table {table}")
+                elif isinstance(row["value"], int) and 0 < row["value"] <= GREATEST + 1:
                     given = row["value"] - 1
+                else:
+                    self._failed(table, row, ValidationError(f"its value is no cursor within 1 to {GREATEST + 1}"))
                 self._progress(1)
         return given
 
@@ -173,11 +175,15 @@ class _Importer:
     async def _verbatim(self, table: str, what: str) -> None:
         keys = self._database.keys(table)
         for rowid, row in self._database.rows(table):
-            try:
-                await self._target.verbatim(table, rows.verbatim_key(keys, rowid, row), rows.verbatim(row))
-            except _OF_A_ROW as error:
-                name = rows.row_name(keys, row) if keys else f"rowid {rowid}"
-                self._report.failures.append(Failure(table, name, str(error)))
-            else:
-                self._report.verbatim[what] += 1
+            await self._keep(table, keys, rowid, row, what)
             self._progress(1)
+
+    async def _keep(self, table: str, keys: Sequence[str], rowid: int, row: Row, what: str) -> None:
+        """Keep a row as it is, under its primary key of these columns."""
+        try:
+            await self._target.verbatim(table, rows.verbatim_key(keys, rowid, row), rows.verbatim(row))
+        except _OF_A_ROW as error:
+            name = rows.row_name(keys, row) if keys else f"rowid {rowid}"
+            self._report.failures.append(Failure(table, name, str(error)))
+        else:
+            self._report.verbatim[what] += 1

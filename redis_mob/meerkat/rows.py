@@ -57,7 +57,11 @@ def run_of(row: Row) -> MobRun:
 
 def spec_of(row: Row) -> OfMob:
     """The mob and the `Spec` of a row."""
-    return OfMob(_text(row["mob_id"]), _read(Spec, row["spec_json"]))
+    spec = _read(Spec, row["spec_json"])
+    if spec.model_extra:
+        more = shown(next(iter(spec.model_extra)))
+        raise SerializationError(f"it has {more} beside definition and revision, for which there is no place here")
+    return OfMob(_text(row["mob_id"]), spec)
 
 
 def supervisor_of(row: Row) -> OfMob:

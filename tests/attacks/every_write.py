@@ -273,7 +273,7 @@ async def _of_budgets(storage: MobStorage) -> dict[str, Write]:
 
 
 async def _of_host(storage: MobStorage) -> dict[str, Write]:
-    token = (await storage.host.acquire_fence()).token
+    token = (await storage.host.acquire_fence(AcquireMode.TAKEOVER)).token
     rows = created(mob_scope(), b"0", b"1", b"2")
     await storage.host.commit(batch("first", token, rows, created(record_scope())))
     changes = (

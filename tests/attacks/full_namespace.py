@@ -593,11 +593,7 @@ def _writes_of_documents() -> dict[str, Question]:
         "bring profile": lambda s: s.transfers.insert_profile(stored_profile("brought")),
         "put record": lambda s: s.records.compare_and_put("c", "m", {"of": "m"}, 10),
         "delete record": lambda s: s.records.compare_and_delete("c", "n", {"of": "n"}),
-        "put_spec and its event": lambda s: _told(
-            s.specs.put_spec_and_append_event(
-                "n", definition(), NewMobEvent(mob_id="n", kind=MobCompleted(), timestamp=NOON)
-            )
-        ),
+        "put_spec and its event": _told_spec,
         "delete supervisor, compared": lambda s: s.runtime_metadata.compare_and_delete_supervisor_authority(
             "n", authority()
         ),
@@ -618,6 +614,13 @@ def _writes_of_documents() -> dict[str, Question]:
         "config put_if_absent, new": lambda s: s.config.put_if_absent("other", "a", 1),
         "config apply": lambda s: s.config.apply([Put("n", "new", 1), Delete("n", "text")]),
     }
+
+
+async def _told_spec(storage: MobStorage) -> int:
+    """Its revision; the cursor of the event depends on the other writes."""
+    told = NewMobEvent(mob_id="n", kind=MobCompleted(), timestamp=NOON)
+    revision, _ = await storage.specs.put_spec_and_append_event("n", definition(), told)
+    return revision
 
 
 def _writes_of_events() -> dict[str, Question]:
@@ -661,12 +664,6 @@ def the_end() -> dict[str, Question]:
 
 async def _revision(write: Awaitable[StoredRealmProfile]) -> int:
     return (await write).revision
-
-
-async def _told(write: Awaitable[tuple[int, MobEvent]]) -> int:
-    """The revision that was written with an event, whose cursor depends on what was written before."""
-    revision, _ = await write
-    return revision
 
 
 async def _is_there(write: Awaitable[MobEvent | None]) -> bool:

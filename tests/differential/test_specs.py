@@ -53,7 +53,7 @@ class Specs(Twins):
         answer: Any = self.both(
             lambda storage: storage.specs.put_spec_and_append_event(mob_id, DEFINITIONS["bare"], told, revision)
         )
-        return cast("tuple[int, Any]", answer)[0] if isinstance(answer, tuple) else NO_RESULT
+        return cast("tuple[Any, ...]", answer)[0] if isinstance(answer, tuple) else NO_RESULT
 
     @rule(mob_id=NAMES, revision=st.none() | revisions)
     def delete_spec(self, mob_id: str, revision: int | None) -> None:

@@ -194,3 +194,20 @@ async def test_a_server_that_refuses_writes_is_told_and_the_import_goes_on_when_
         "events": 63, "runs": 12, "supervisors": 3, "overlays": 10, "realm profiles": 4, "specs": 15
     }  # fmt: skip
     assert len(await refused.events.replay_all()) == 63
+
+
+async def test_what_has_no_place_here_is_kept_verbatim_or_named(storage: MobStorage, tmp_path: Path) -> None:
+    # contract: meerkat-12, meerkat-13
+    spec = json.dumps({"definition": json.loads(definition().model_dump_json()), "revision": 1, "owner": "o"})
+    path = made(tmp_path / "mob.db", [event_row(5)])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO mob_event_meta VALUES ('next_cursor', 'soon'), ('other', 7)")
+        connection.execute("INSERT INTO mob_specs VALUES ('m', ?)", (spec.encode(),))
+    report = await imported(path, storage)
+    assert [(one.table, one.row) for one in report.failures] == [
+        ("mob_event_meta", "key 'next_cursor'"), ("mob_specs", "mob_id 'm'")
+    ]  # fmt: skip
+    assert "'owner'" in report.failures[1].reason
+    assert report.verbatim == {"rows of table mob_event_meta": 1}
+    assert await storage.records.list("meerkat:mob_event_meta") == [('["other"]', {"key": "other", "value": 7})]
+    assert await storage.transfers.newest_cursor() == 5

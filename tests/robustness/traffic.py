@@ -271,6 +271,11 @@ async def _told(storage: MobStorage) -> int:
     return revision
 
 
+async def _list_specs(storage: MobStorage) -> list[str]:
+    """Without that of `_told`, which belongs to the track of the log."""
+    return [mob for mob in await storage.specs.list_specs() if mob != "told"]
+
+
 async def _has_turn(storage: MobStorage, name: str) -> bool:
     return await storage.webhooks.take_turn(name, "worker", timedelta()) is not None
 
@@ -337,7 +342,13 @@ TRACKS: Mapping[str, Track] = {
     "runs of b": runs_of("b"),
     "log": objects({**calls.LOG, **FURTHER_LOG}),
     "retention": objects(RETENTION),
-    "specs": objects({**calls.SPECS, "insert_spec": Operation([NAMES, range(6)], _brought_spec)}),
+    "specs": objects(
+        {
+            **calls.SPECS,
+            "insert_spec": Operation([NAMES, range(6)], _brought_spec),
+            "list_specs": Operation([], _list_specs),
+        }
+    ),
     "runtime metadata": objects({**calls.RUNTIME_METADATA, **FURTHER_METADATA}),
     "realm profiles": objects(
         {**calls.REALM_PROFILES, "insert_profile": Operation([NAMES, range(6)], _brought_profile)}
