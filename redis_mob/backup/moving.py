@@ -5,8 +5,8 @@ from __future__ import annotations
 from uuid import uuid4
 
 from redis_mob.backup.live import LiveNamespace
-from redis_mob.backup.requests import connected, existing_namespace, state_of
-from redis_mob.backup.restoring import RestoringNamespace
+from redis_mob.backup.requests import connected, existing_namespace, server_of, state_of
+from redis_mob.backup.restoring import RestoringNamespace, check_name
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import CasConflictError, MobStoreError, StorageUnavailableError, ValidationError, shown
 
@@ -17,15 +17,19 @@ async def move(url: str, namespace: str, to_url: str, to_namespace: str, *, repl
     It is copied while others go on writing; at the cut it refuses all writes, with the new place in the error, and the
     new one is opened as soon as the last changes are there. If that fails the old one goes on, and the error is raised;
     if it cannot be found out whether the new one is there, the old one stays closed: StorageUnavailableError.
+    Raises ValidationError if both are the same, or something is sealed for the name that it had.
     """
     id = uuid4().hex
     async with connected(to_url, to_namespace) as (target, new), existing_namespace(url, namespace) as (client, keys):
+        if to_namespace == namespace and await server_of(target, new) == await server_of(client, keys):
+            raise ValidationError(f"both URLs lead to the same namespace {shown(namespace)}: it would replace itself")
         restoring = RestoringNamespace(target, new, id)
         reading = LiveNamespace(client, keys, id, after_cut=f"moved {id} {_place(to_url, to_namespace)}")
         try:
             await restoring.begin(replace=replace)
             async for record in reading.records():
                 await restoring.add(record)
+            check_name(reading.cut.meta, namespace, to_namespace)
             await restoring.finish(reading.cut.meta)
         except BaseException as error:
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgpack
@@ -10,7 +10,7 @@ import msgpack
 from redis_mob.backup.requests import pages_of_keys, repeat, server_of
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.errors import CasConflictError, shown
+from redis_mob.errors import CasConflictError, ValidationError, shown
 
 _MOST_BYTES, _MOST_KEYS = 512 * 1024, 200
 
@@ -72,6 +72,14 @@ class RestoringNamespace:
             raise CasConflictError(
                 f"another restore of namespace {shown(self._keys.namespace)} has begun: this one ends"
             )
+
+
+def check_name(meta: Mapping[bytes, bytes], was: str, namespace: str) -> None:
+    """Raise ValidationError if something is sealed for the name that a namespace had, and it is to have another one."""
+    if was != namespace and (b"payloads_sealed" in meta or b"n:seal_keys" in meta):
+        raise ValidationError(
+            f"what is sealed there opens only in namespace {shown(was)}: keep that name, not {shown(namespace)}"
+        )
 
 
 def size_of(record: Any) -> int:

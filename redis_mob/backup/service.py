@@ -10,7 +10,7 @@ from uuid import uuid4
 from redis_mob.backup.file_format import FORMAT, BackupFile, Header, Trailer, chain_of, new_backup
 from redis_mob.backup.live import Cut, LiveNamespace
 from redis_mob.backup.requests import connected, existing_namespace
-from redis_mob.backup.restoring import RestoringNamespace, size_of
+from redis_mob.backup.restoring import RestoringNamespace, check_name, size_of
 from redis_mob.errors import MobStoreError, ValidationError, shortened, shown
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.version import __version__
@@ -103,12 +103,7 @@ async def restore(
     last = chain[-1]
     fields = [bytes.fromhex(part) for part in last.trailer.meta]
     meta = dict(zip(fields[::2], fields[1::2], strict=True))
-    was = last.header.namespace
-    if was != namespace and (b"payloads_sealed" in meta or b"n:seal_keys" in meta):
-        raise ValidationError(
-            f"what is sealed in the backup opens only in namespace {shown(was)}: restore it under that name, not as "
-            f"{shown(namespace)}"
-        )
+    check_name(meta, last.header.namespace, namespace)
     async with connected(url, namespace) as (client, keys):
         restoring = RestoringNamespace(client, keys, uuid4().hex)
         await restoring.begin(replace=replace)

@@ -19,8 +19,10 @@ from redis_mob.errors import (
     ValidationError,
     WriteFailedError,
 )
+from redis_mob.security.sealing import SealKey
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, FaultProxy, Plan, Request, fault_proxy
+from redis_mob.testing.samples.documents import authority
 
 FINISH = script("backup/finish_restore").sha.encode()
 
@@ -134,6 +136,21 @@ async def test_a_move_that_is_canceled_behind_its_cut_is_undone(
         with pytest.raises(asyncio.CancelledError):
             await moving
     await put(source, namespace, 2)
+
+
+async def test_a_namespace_does_not_replace_itself(source: str, namespace: str) -> None:
+    with pytest.raises(ValidationError, match="same namespace"):
+        await move(source, namespace, source, namespace, replace=True)
+    await put(source, namespace, 2)
+
+
+async def test_what_is_sealed_keeps_its_name(server_url: str, redis7_url: str, namespace: str) -> None:
+    async with MobStorage.open(server_url, namespace=namespace, seal_key=SealKey.generate("k")) as storage:
+        await storage.runtime_metadata.put_supervisor_authority("mob", authority())
+        with pytest.raises(ValidationError, match="keep that name"):
+            await move(server_url, namespace, redis7_url, f"{namespace}-other")
+        await storage.config.put("n", "one", {})
+        await move(server_url, namespace, redis7_url, namespace)
 
 
 async def test_what_is_not_there_does_not_move(server_url: str, redis7_url: str, namespace: str) -> None:
