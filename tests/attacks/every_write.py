@@ -274,16 +274,16 @@ async def _of_budgets(storage: MobStorage) -> dict[str, Write]:
 
 async def _of_host(storage: MobStorage) -> dict[str, Write]:
     token = (await storage.host.acquire_fence(AcquireMode.TAKEOVER)).token
-    rows = created(mob_scope(), b"0", b"1", b"2")
-    await storage.host.commit(batch("first", token, rows, created(record_scope())))
+    to_change, to_delete = mob_scope("to change"), record_scope("to delete")
+    await storage.host.commit(batch("to be changed", token, created(to_change, b"0", b"1", b"2"), created(to_delete)))
     changes = (
-        changed(mob_scope(), 1, b"x", truncate_after=2, drop_before=1, head=b"other"),
-        changed(record_scope(), 1, delete=True),
-        created(record_scope("new"), b"0"),
+        changed(to_change, 1, b"x", truncate_after=2, drop_before=1, head=b"other"),
+        changed(to_delete, 1, delete=True),
+        created(record_scope("to create"), b"0"),
     )
     return {
         "host.renew_fence": lambda s: s.host.renew_fence(token),
-        "host.commit": lambda s: s.host.commit(batch("second", token, *changes)),
+        "host.commit": lambda s: s.host.commit(batch("changes", token, *changes)),
         "host.acquire_fence": lambda s: s.host.acquire_fence(AcquireMode.TAKEOVER),
     }
 
