@@ -22,7 +22,7 @@ FLOORS = (
     {"contracts", "codec", "kernel", "security"},
     {"connection", "payloads"},
     {"notifications", "admin"},
-    {"stores", "memory"},
+    {"stores", "memory", "past"},
     {"storage"},
     {"webhooks"},
     {"fleet"},

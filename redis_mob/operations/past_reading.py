@@ -11,9 +11,9 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.transition import RunView
 from redis_mob.operations.audit import concerned_run
-from redis_mob.operations.loop_answers import LoopAnswers
-from redis_mob.operations.run_events import checked_run_id, events_of
-from redis_mob.operations.time_travel import RunMoment, RunPast
+from redis_mob.past.loop_answers import LoopAnswers
+from redis_mob.past.run_events import checked_run_id, events_of
+from redis_mob.past.time_travel import RunMoment, RunPast
 from redis_mob.storage import MobStorage
 
 

@@ -19,12 +19,12 @@ from redis_mob.models.conditions import EqCondition
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import RetrySpec
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.states import State
 from redis_mob.models.transition import Transition
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.past_reading import read_past
 from redis_mob.operations.run_description import RunDescription
-from redis_mob.operations.states import State
-from redis_mob.operations.time_travel import NodeMoment, RunMoment
+from redis_mob.past.time_travel import NodeMoment, RunMoment
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, loop, mob, node, runs, step, supervisor, wait, with_flows

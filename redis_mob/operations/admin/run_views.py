@@ -16,7 +16,7 @@ from redis_mob.operations.run_description import RunDescription
 from redis_mob.operations.tailing import EventFilter, tail
 
 if TYPE_CHECKING:
-    from redis_mob.operations.time_travel import RunMoment
+    from redis_mob.past.time_travel import RunMoment
 
 
 class RunViews(AdminBase):

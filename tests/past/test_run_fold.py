@@ -1,0 +1,79 @@
+"""Runs as they were behind each of their events: what was stored when each commit was made (contract: past-2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from redis_mob.models.base import SortedDict
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.events import MobEvent
+from redis_mob.models.run import MobRun
+from redis_mob.past.run_fold import RunFold
+from tests.fleet.interleaving import Interleaving, Move, moody
+from tests.fleet.strategies import EVERYTHING, WAITS, mobs
+from tests.operations.test_time_travel import RANDOM, telling
+from tests.support.examples import examples
+from tests.support.health_checks import ALL_HEALTH_CHECKS
+
+MANY = settings(max_examples=examples(40), deadline=None, suppress_health_check=ALL_HEALTH_CHECKS)
+
+
+@dataclass
+class Recording(Interleaving):
+    """Keeps what is stored at each commit by the newest event then, and when each event was stored."""
+
+    stored: dict[int, MobRun] = field(default_factory=dict[int, MobRun])
+    times: list[datetime] = field(default_factory=list[datetime])
+
+    def _commit(self, move: Move) -> None:
+        super()._commit(move)
+        self.times += [self.store.now] * (len(self.store.events) - len(self.times))
+        self.stored[len(self.store.events)] = self.store.view.run
+
+    def log(self) -> list[MobEvent]:
+        """The events, each commit apart, so that its time is not taken for that of another one."""
+        mob_id = self.store.view.run.mob_id
+        return [
+            MobEvent.unchecked(cursor=10 * number, timestamp=at, mob_id=mob_id, kind=kind)
+            for number, (at, kind) in enumerate(zip(self.times, self.store.events, strict=True), start=1)
+        ]
+
+    def check(self) -> int:
+        """Compare all of them; how many there are."""
+        fold = RunFold(self.store.view.run, self.definition, self.log())
+        for number, stored in self.stored.items():
+            was = fold.at(10 * number + number % 10)
+            seen = was.run if not was.unknown else without_outputs(was.run)
+            wanted = stored if not was.unknown else without_outputs(stored)
+            for name in MobRun.model_fields:
+                assert getattr(seen, name) == getattr(wanted, name), (number, name, self.sim.story())
+        return len(self.stored)
+
+
+def without_outputs(run: MobRun) -> MobRun:
+    return run.model_copy(update={"loop_iteration_outputs": SortedDict()})
+
+
+@MANY
+@given(mobs(EVERYTHING), st.integers(0, 10), RANDOM, st.integers(0, 2), st.booleans(), st.integers(0, 1))
+def test_each_state_is_what_was_stored(
+    definition: MobDefinition, seed: int, random: Random, mishaps: int, cancel: bool, asks: int
+) -> None:
+    crowd = Recording(
+        definition, telling(moody(seed)), random, mishaps=mishaps, cancel=cancel, asks=asks, signals=2, noted=1 / 3
+    )
+    crowd.to_end()
+    crowd.check()
+
+
+@MANY
+@given(mobs(WAITS), st.integers(0, 10), RANDOM, st.booleans())
+def test_flows_that_wait_for_signals(definition: MobDefinition, seed: int, random: Random, cancel: bool) -> None:
+    crowd = Recording(definition, telling(moody(seed)), random, cancel=cancel, signals=3)
+    crowd.to_end()
+    crowd.check()
