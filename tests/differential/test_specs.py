@@ -53,7 +53,8 @@ class Specs(Twins):
         answer: Any = self.both(
             lambda storage: storage.specs.put_spec_and_append_event(mob_id, DEFINITIONS["bare"], told, revision)
         )
-        return answer[0] if isinstance(answer, tuple) else NO_RESULT
+        number: Any = answer[0] if isinstance(answer, tuple) else NO_RESULT
+        return number
 
     @rule(mob_id=NAMES, revision=st.none() | revisions)
     def delete_spec(self, mob_id: str, revision: int | None) -> None:
