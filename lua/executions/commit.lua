@@ -9,7 +9,8 @@
 --        run_time: when to look at it again; moves: of executions in the schedule; scopes: the mob of the run, and its mob and
 --        flow, as queues name them, none without moves; messages: of what has changed for others
 --        Of execution changes: one without a next record leaves, groups are kept in the index, what is dropped are signals
--- Reply  WON | LOST, also for one that begins an execution of what is paused, or times out an ask that was answered
+-- Reply  WON | HANDED_ON, if what it claims waits for others, since its worker is gone | LOST, also for one that begins an
+--        execution of what is paused, or times out an ask that was answered
 -- Leaves all of it done. A terminal event that the log has already is not repeated.
 
 --- @include lib/replies
@@ -155,4 +156,4 @@ announce_events(log)
 announce(runs_channel, run_time.member .. (TERMINAL[next_status] and ' over' or is_soon(run_time) and ' due' or ' changed'))
 announce_each(runs_channel, messages)
 announce_queues(runs_channel, opened)
-return WON
+return moves.handed_on and 2 or WON  -- 2 is HANDED_ON; a local of this name would exceed the 200 that Lua allows

@@ -153,7 +153,8 @@ local function change_gated(gated, gate_times, changes)
   return opened
 end
 
--- Returns the queues in which limits have room again, as keys of a table. `hold` says where those that wait stand if
+-- Returns the queues in which limits have room again, as keys of a table. `moves.handed_on` is true afterwards if something
+-- was claimed for a worker that is gone, and handed on. `hold` says where those that wait stand if
 -- something is paused, as lib/pauses makes it.
 local function make_moves(ready, queued, lost, gated, gate_times, moves, hold)
   local not_ready, not_queued, times, places, handed_on = {}, {}, {}, {}, {}
@@ -200,5 +201,6 @@ local function make_moves(ready, queued, lost, gated, gate_times, moves, hold)
   in_chunks('HSET', lost, handed_on)
   in_chunks('ZADD', ready, times)
   in_chunks('ZADD', queued, scored(places))
+  moves.handed_on = #handed_on > 0
   return changes and change_gated(gated, gate_times, changes) or {}
 end

@@ -15,7 +15,7 @@ from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunL
 from redis_mob.models.labels import NO_LABELS, LabelChange, Labels
 from redis_mob.models.signal import Published, Sent, Signal
 from redis_mob.models.subflow import ParentRun
-from redis_mob.models.transition import RunView, Transition
+from redis_mob.models.transition import Commit, RunView, Transition
 from redis_mob.models.worker import LiveWorker, WorkerRecord
 
 
@@ -113,10 +113,12 @@ class ExecutionStore(Protocol):
         """The definition of this digest. Raises NotFoundError."""
         ...
 
-    async def commit(self, transition: Transition) -> bool:
+    async def commit(self, transition: Transition) -> Commit:
         """Make a transition happen with everything that belongs to it, exactly once (contract: executions-3).
 
-        False, with nothing written, if the run does not exist or is over; if a frame, loop or execution it changes is
+        It is handed on if its claims are for a worker that was let go of (contract: executions-15).
+
+        Lost, with nothing written, if the run does not exist or is over; if a frame, loop or execution it changes is
         not what was read; if cancellation was requested since; and for a decision, if the flow state is another one,
         or there was a decision since (contract: executions-4, executions-13); and if it begins an execution of a run
         that is paused (contract: operations-121).

@@ -51,6 +51,7 @@ class Presence:
         self.has_company = False
         """Whether other workers were known when this one last asked for work."""
         self._executing: dict[LeasedExecution, None] = {}
+        self._lost = asyncio.Event()
 
     def add(self, held: LeasedExecution) -> None:
         """An execution begins."""
@@ -69,6 +70,11 @@ class Presence:
         """Whether this execution is under way here."""
         return any(held.run_id == run_id and held.key == key for held in self._executing)
 
+    def let_go(self, worker_id: str) -> None:
+        """The storage says that the worker with this id was let go of; if it is this one, it goes on under a new id."""
+        if worker_id == self.id:
+            self._lost.set()
+
     async def holds(self, run_id: str, key: ExecutionKey) -> bool:
         """Whether the storage says that this worker holds an execution."""
         return (run_id, key) in await self._store.held(self.id)
@@ -86,7 +92,7 @@ class Presence:
         except asyncio.CancelledError:
             await self._leave()  # the storage may have let it join before the call was cancelled
             raise
-        lost = asyncio.Event()
+        self._lost = lost = asyncio.Event()
         try:
             async with (
                 self._store.keep_alive(record, self._lease, lost.set),

@@ -32,7 +32,7 @@ from redis_mob.fleet.traced_commits import tell_committed, tell_lost
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Claim, Execution, ExecutionKey
-from redis_mob.models.transition import NodeKey, RunView, Transition
+from redis_mob.models.transition import Commit, NodeKey, RunView, Transition
 from redis_mob.telemetry.attempts import Attempt
 
 SHARED = timedelta(seconds=10)
@@ -156,6 +156,15 @@ class RunDriver:
         for one in begun:
             self._begin(one)
 
+    async def _claimed_after_all(self, view: RunView) -> list[ExecutionKey]:
+        """What was claimed by a commit whose outcome was not known, and is still held by this worker."""
+        claimed = [key for key, execution in self._unsure.items() if view.executions.get(key) == execution]
+        if claimed:
+            held = await self._services.store.held(self._services.presence.id)
+            claimed = [key for key in claimed if (self._run_id, key) in held]
+        self._unsure = {}  # not before the storage has answered: if it fails, it is asked again
+        return claimed
+
     def _without_late(self, claims: list[Claim], begun: Sequence[Begun], lost: int) -> list[Claim]:
         """The claims to go on with after `lost` commits were lost."""
         kept = without_late(claims, self._limited.difference(one.held.key for one in begun), lost)
@@ -184,8 +193,7 @@ class RunDriver:
         self._view = view
         if claims:
             self._limited = limited_claims(view, claims)
-        unsure, self._unsure = self._unsure, {}
-        claimed = [key for key, execution in unsure.items() if view.executions.get(key) == execution]
+        claimed = await self._claimed_after_all(view)
         services.slots.take(len(set(claimed).difference(claim.key for claim in claims)))
         begun += self._begun.of(view, definition, claimed)
         if view.pauses and not await self._put_aside(view, claims):
@@ -245,11 +253,11 @@ class RunDriver:
         extra = len(set(claimed).difference(claim.key for claim in claims))  # of the others the slots are taken already
         services.slots.take(extra)
         self._unsure = {key: transition.executions[key] for key in claimed}
-        committed = False
+        committed, worker_id = Commit.LOST, services.presence.id
         try:
             # It is made of what was read, of what was accepted from handlers, and of models that were validated.
             await self._children.before(transition, definition)
-            committed = await services.store.commit(transition.vouched(by=services.presence.id))
+            committed = await services.store.commit(transition.vouched(by=worker_id))
             self._unsure = {}
         finally:
             if not committed:
@@ -266,7 +274,11 @@ class RunDriver:
         if self._index is not None:
             self._index.follow(after.executions, transition.executions)
         self._items, self._ended = dict(after.items), {}
-        begun += self._begun.of(after, definition, claimed)
+        if committed is Commit.HANDED_ON:
+            services.presence.let_go(worker_id)
+            services.slots.give_back(extra)
+        else:
+            begun += self._begun.of(after, definition, claimed)
         await self._children.after(transition, after, definition)
         return True
 

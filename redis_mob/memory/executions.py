@@ -46,7 +46,7 @@ from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.due_work import DueWork
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.labels import NO_LABELS, Labels
-from redis_mob.models.transition import RunView, Transition
+from redis_mob.models.transition import Commit, RunView, Transition
 from redis_mob.notifications.run_messages import about, messages_of, run_message
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 
@@ -108,7 +108,7 @@ class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, Memory
             raise NotFoundError(f"no definition has the digest {shortened(digest)}")
         return decode_definition(digest, encoded)
 
-    async def commit(self, transition: Transition) -> bool:
+    async def commit(self, transition: Transition) -> Commit:
         content = self._access.content
         check_transition(transition)
         require_encodable(transition)
@@ -116,17 +116,17 @@ class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, Memory
         events, endings = (_encoded(some) for some in (transition.events, transition.terminal_events))
         stored = content.runs.get(run_id)
         if stored is None or not _is_as_read(content, stored, transition):
-            return False
+            return Commit.LOST
         entries = {
             key: Schedule.entry(transition.run, key, execution, transition.before.launch)
             for key, execution in transition.executions.items()
         }
         if not all(content.schedule.may_claim(entries[key], one) for key, one in transition.executions.items()):
-            return False
+            return Commit.LOST
         if content.pauses_of(stored) and any(transition.begun):
-            return False
+            return Commit.LOST
         if not are_pending(content, transition):
-            return False
+            return Commit.LOST
         now = content.clock.now()
         run = _after(stored, transition, now)
         executions = {key: changes.copied(execution) for key, execution in transition.executions.items()}
@@ -149,6 +149,7 @@ class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, Memory
         elif transition.reports:
             content.reports[run_id] += transition.reports
             content.report(run_id)
+        is_handed_on = any(map(content.schedule.is_handed_on, executions.values()))
         for key, execution in executions.items():
             used, closed = transition.used.get(key), transition.closes_until(key)
             is_aside = content.is_aside(stored)
@@ -166,7 +167,7 @@ class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, Memory
             content.run_wake_ups.send(message)
         if any(entries[key].gates and one.lease is None for key, one in executions.items()):
             content.run_wake_ups.send()  # a limit may have room again, in any queue
-        return True
+        return Commit.HANDED_ON if is_handed_on else Commit.WON
 
     async def request_cancel(self, run_id: str) -> bool:
         content = self._access.content

@@ -87,6 +87,11 @@ class Schedule:
         gates = gates_of(run.mob_id, run.flow_id, execution.limits) if execution.limits else ()
         return Entry(queue_of(run.mob_id, execution.role, launch), launch.priority, run.run_id, key, gates)
 
+    def is_handed_on(self, execution: Execution) -> bool:
+        """Whether a worker claims it that was let go of, so that it waits for others at once."""
+        lease = execution.lease
+        return execution.status is ExecutionStatus.LEASED and lease is not None and lease.owner in self._gone
+
     def may_claim(self, entry: Entry, execution: Execution) -> bool:
         """Whether a commit may have this execution under way: it was taken, and nothing else has its place."""
         lease = execution.lease
@@ -148,7 +153,7 @@ class Schedule:
             self._wait(entry, execution.due_at, now)
             if is_aside and entry in self._waiting:
                 self.put_back(entry, is_aside=True)
-        elif execution.status is ExecutionStatus.LEASED and lease is not None and lease.owner in self._gone:
+        elif lease is not None and self.is_handed_on(execution):
             self._counted.discard(entry)
             self._lost[entry] = Loss(HowLost.HANDED_BACK, lease.owner, "", now)
             self._waiting.add(entry)

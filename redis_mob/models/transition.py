@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from redis_mob.models.base import FrozenDict
@@ -36,6 +37,16 @@ if TYPE_CHECKING:  # for annotations alone: the models of events take their time
 
 NodeKey: TypeAlias = tuple[str, str]
 """A node: frame id and node id."""
+
+
+class Commit(IntEnum):
+    """How the commit of a transition ended, as lua/executions/commit replies; true if the transition has happened."""
+
+    LOST = 0
+    WON = 1
+    HANDED_ON = 2
+    """It has happened, and the worker for which it claims executions was let go of before: they wait for others. That
+    worker must not execute them, since nothing would be counted if it is lost with them."""
 
 
 @dataclass(frozen=True, slots=True)

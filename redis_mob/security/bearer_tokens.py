@@ -7,7 +7,7 @@ import ipaddress
 
 from redis_mob.errors import ValidationError
 
-ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - compared with
+ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - compared with what users give, never bound to
 """The addresses that stand for all of a host."""
 
 SHORTEST_TOKEN = 16

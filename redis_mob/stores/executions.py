@@ -52,7 +52,7 @@ from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, Left
 from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_status import MobRunStatus
-from redis_mob.models.transition import RunView, Transition
+from redis_mob.models.transition import Commit, RunView, Transition
 from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores import items
@@ -140,7 +140,7 @@ class RedisExecutionStore(RedisChildren, RedisDebounces, RedisLabels, RedisSigna
             raise NotFoundError(f"no definition has the digest {shortened(digest)}")
         return decode_definition(digest, data)
 
-    async def commit(self, transition: Transition) -> bool:
+    async def commit(self, transition: Transition) -> Commit:
         from redis_mob.codec.transitions import check_transition  # with the models of events
 
         check_transition(transition)
@@ -177,7 +177,7 @@ class RedisExecutionStore(RedisChildren, RedisDebounces, RedisLabels, RedisSigna
             ],
             arguments,
         )
-        return won(reply, transition.run.run_id, self._keys.namespace)
+        return Commit(reply)
 
     async def request_cancel(self, run_id: str) -> bool:
         keys = self._keys.run(run_id)

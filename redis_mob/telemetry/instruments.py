@@ -19,6 +19,13 @@ Labels = Mapping[str, str]
 
 NO_LABELS: Labels = {}
 
+ROUND_TRIPS = 7
+"""One of this many round trips is measured. A sample is enough for quantiles, and a step makes several round trips.
+
+Workers send the same few kinds of requests in turn. The number is prime, so that the sample does not always take the
+same kind.
+"""
+
 
 class HasSlots(Protocol):
     """The slots of one worker."""
@@ -42,6 +49,7 @@ class Instruments:
         self._counters: dict[str, Counter] = {}
         self._histograms: dict[str, Histogram] = {}
         self._slots = WeakSet[HasSlots]()
+        self._round_trips = 0
         for metric in names.METRICS:
             if metric.source is names.Source.NAMESPACE:
                 continue
@@ -67,6 +75,11 @@ class Instruments:
             self._histograms[metric.name].record(max(seconds, 0.0), labels)
         except Exception as error:  # noqa: BLE001 - of the application
             tell_broken(error)
+
+    def measures_round_trip(self) -> bool:
+        """Whether the next round trip is measured; the first one is."""
+        self._round_trips = (self._round_trips + 1) % ROUND_TRIPS
+        return self._round_trips == 1
 
     def watch_slots(self, slots: HasSlots) -> None:
         """Tell of the slots of a worker for as long as these exist."""

@@ -172,7 +172,9 @@ COMMITS_LOST = _counter(
     "redis_mob.commits.lost", "{commit}", "Commits that lost a compare, and are decided anew.", MOB, FLOW
 )
 WIRE_ROUND_TRIP = _histogram(
-    "redis_mob.wire.round_trip", FAST, "Time from writing a request to the server until its reply was read."
+    "redis_mob.wire.round_trip",
+    FAST,
+    "Time from writing a request to the server until its reply was read, of each seventh request.",
 )
 RECEIPTS_USED = _counter(
     "redis_mob.receipts.used",

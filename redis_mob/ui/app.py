@@ -64,6 +64,7 @@ def ui_app(storage: MobStorage | StorageOpener, settings: UiSettings) -> Starlet
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncGenerator[None]:
+    app.state.hub.begin()
     yield
     await app.state.hub.aclose()
 

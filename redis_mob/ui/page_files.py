@@ -1,4 +1,4 @@
-"""The files of the page, read and compressed once; browsers keep them as long as they are the same (decision 0052)."""
+"""The files of the page, made ready and compressed once; browsers keep them while they are the same (decision 0064)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from redis_mob.ui.page_modules import together
+
 INDEX = "index.html"
+MAIN = "main.js"
+
+_NAMED = ("favicon.svg", "style.css", "views.css", "early.js", MAIN)
+"""Files whose names carry the digest of what they are, so that a browser never asks for one twice. The others are
+the page itself, which names these, and the licences."""
 
 _TYPES = {
     "css": "text/css; charset=utf-8",
@@ -24,6 +31,9 @@ _TYPES = {
     "txt": "text/plain; charset=utf-8",
 }
 
+_FOR_EVER = "public, max-age=31536000, immutable"
+_ASKED_FOR_ANEW = "no-cache"
+
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
@@ -33,6 +43,7 @@ class PageFile:
     compressed: bytes
     media_type: str
     etag: str
+    cache_control: str
 
 
 def routes() -> list[Route]:
@@ -43,14 +54,35 @@ def routes() -> list[Route]:
 
 @cache
 def page_files() -> dict[str, PageFile]:
-    """All files of the page, by their paths below it."""
-    return {name: _read(name, file) for name, file in _walk(files("redis_mob.ui").joinpath("page"), "")}
+    """All files that are sent, by their paths below the page."""
+    texts = dict(_walk(files("redis_mob.ui").joinpath("page"), ""))
+    modules = {name for name in texts if name.endswith(".js")}
+    sent = {name: text for name, text in texts.items() if name not in modules or name in _NAMED}
+    sent[MAIN] = together(MAIN, texts.__getitem__)
+    named: dict[str, str] = {}
+    found: dict[str, PageFile] = {}
+    for name in [*_NAMED, *sorted(sent.keys() - set(_NAMED))]:
+        text = sent[name]
+        for plain, with_digest in named.items():
+            text = text.replace(f'"{plain}"', f'"{with_digest}"')
+        content = text.encode()
+        digest = sha256(content).hexdigest()[:32]
+        if name in _NAMED:
+            stem, _, ending = name.rpartition(".")
+            named[name] = f"{stem}-{digest[:16]}.{ending}"
+        found[named.get(name, name)] = PageFile(
+            content=content,
+            compressed=gzip.compress(content, 9, mtime=0),
+            media_type=_TYPES[name.rpartition(".")[2]],
+            etag=f'"{digest}"',
+            cache_control=_FOR_EVER if name in _NAMED else _ASKED_FOR_ANEW,
+        )
+    return found
 
 
 async def _send(request: Request) -> Response:
     file = page_files()[request.url.path.lstrip("/") or INDEX]
-    # a browser asks each time whether its copy is still the one: a new release is there at once
-    headers = {"Cache-Control": "no-cache", "ETag": file.etag, "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": file.cache_control, "ETag": file.etag, "Vary": "Accept-Encoding"}
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
@@ -58,19 +90,9 @@ async def _send(request: Request) -> Response:
     return Response(file.content, headers=headers, media_type=file.media_type)
 
 
-def _walk(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
-    found: list[tuple[str, Traversable]] = []
+def _walk(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
     for entry in sorted(folder.iterdir(), key=lambda one: one.name):
         path = f"{prefix}{entry.name}"
-        found += _walk(entry, f"{path}/") if entry.is_dir() else [(path, entry)]
+        found += _walk(entry, f"{path}/") if entry.is_dir() else [(path, entry.read_text(encoding="utf-8"))]
     return found
-
-
-def _read(name: str, file: Traversable) -> PageFile:
-    content = file.read_bytes()
-    return PageFile(
-        content=content,
-        compressed=gzip.compress(content, 9, mtime=0),
-        media_type=_TYPES[name.rpartition(".")[2]],
-        etag=f'"{sha256(content).hexdigest()[:32]}"',
-    )

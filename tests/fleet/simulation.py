@@ -28,7 +28,7 @@ from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.ledger import StepLedgerEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Sent, Signal
-from redis_mob.models.transition import RecordedOutput, RunView, Transition
+from redis_mob.models.transition import Commit, RecordedOutput, RunView, Transition
 from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW
 from tests.fleet.wait_checks import check_ends_of_waits, check_signals, next_end
@@ -132,14 +132,16 @@ class SimulatedStore:
         self.lost[key] = Loss(how, lease.owner, "host", self.now)
         self.ready[key] = self.now
 
-    def commit(self, transition: Transition) -> bool:
+    def commit(self, transition: Transition) -> Commit:
         """Make a transition happen, unless something that it is based on has changed."""
         if not self._is_based_on_what_is(transition):
-            return False
+            return Commit.LOST
         self._apply(transition)
         if (flow := self.definition.flows[transition.run.flow_id]).waits:
             check_ends_of_waits(flow, transition)
-        return True
+        leases = [execution.lease for execution in transition.executions.values()]
+        is_handed_on = any(lease is not None and lease.owner in self.gone for lease in leases)
+        return Commit.HANDED_ON if is_handed_on else Commit.WON
 
     def _is_based_on_what_is(self, transition: Transition) -> bool:
         before, run, stored = transition.before, transition.run, self.view

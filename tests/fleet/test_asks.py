@@ -23,6 +23,7 @@ from redis_mob.models.ask import Answer
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.transition import Commit
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing import HandlerSuspended, KeptCheckpoints, run_flow, step_context
@@ -218,7 +219,7 @@ async def test_an_answer_and_the_end_of_the_time_never_both_count(storage: MobSt
         [one] = await asked(storage)
         if answered_first:
             assert await FleetAdmin(storage).answer(one.ask.id)
-            assert await storage.executions.commit(transition) is False
+            assert await storage.executions.commit(transition) is Commit.LOST
         else:
             assert await storage.executions.commit(transition)
             with pytest.raises(NotFoundError, match="its time is over"):

@@ -22,6 +22,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunFilter
+from redis_mob.models.transition import Commit, Transition
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing import virtual_time
@@ -159,7 +160,7 @@ async def test_a_start_in_the_middle_of_a_decision_puts_it_off(
     run_id = await start(storage, "first", after=timedelta(milliseconds=20))
     commits, begun = storage.executions.commit, asyncio.Event()
 
-    async def commit(transition: Any) -> bool:
+    async def commit(transition: Transition) -> Commit:
         if transition.run.run_id == run_id and not begun.is_set():
             begun.set()
             assert await start(storage, "last", after=SECOND) == run_id

@@ -19,7 +19,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Sent, Signal
-from redis_mob.models.transition import RunView, Transition
+from redis_mob.models.transition import Commit, RunView, Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.driven_runs import FLOW, LONG_LEASE, STEPS_AND_LOOP, DrivenRun, waiting
 from redis_mob.testing.samples.states import new_run
@@ -36,7 +36,7 @@ class Recorder(SimulatedStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[tuple[str, Any, bool | Sent | str, RunView]] = []
+        self.calls: list[tuple[str, Any, bool | Commit | Sent | str, RunView]] = []
 
     async def start_run(
         self,
@@ -51,7 +51,7 @@ class Recorder(SimulatedStore):
         self.calls.append(("start", (run, launch, definition), answer, self.view))
         return answer
 
-    def commit(self, transition: Transition) -> bool:
+    def commit(self, transition: Transition) -> Commit:
         answer = super().commit(transition)
         self.calls.append(("commit", transition, answer, self.view))
         return answer
@@ -84,7 +84,7 @@ def comparable(view: RunView | None) -> RunView:
     return replace(view, run=at_noon(view.run), launched_at=NOON, now=NOON)
 
 
-async def asked(storage: MobStorage, run_id: str, call: str, argument: Any) -> bool | Sent | str:
+async def asked(storage: MobStorage, run_id: str, call: str, argument: Any) -> bool | Commit | Sent | str:
     match call:
         case "start":
             return await storage.executions.start_run(*argument)

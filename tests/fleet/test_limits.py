@@ -66,7 +66,7 @@ async def test_a_claim_that_comes_too_late_is_lost(storage: MobStorage) -> None:
         view = await loaded(storage, due.run_id)
         transition = engine.claim(view, definition, due.key, owner="one", random=random)
         assert transition is not None
-        return await store.commit(transition)
+        return bool(await store.commit(transition))
 
     assert not await claimed(first)
     assert await claimed(second)

@@ -7,9 +7,15 @@ from datetime import timedelta
 
 import pytest
 
+from redis_mob.errors import OutcomeUnknownError
+from redis_mob.fleet import run_driver
+from redis_mob.fleet.step_context import StepContext
+from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.transition import Commit, Transition
 from redis_mob.models.worker import WorkerRecord
 from redis_mob.storage import MobStorage
-from tests.fleet.working import at_work
+from tests.fleet.flows import mob, step
+from tests.fleet.working import at_work, loaded, run_flow
 
 
 async def test_a_worker_that_is_cancelled_while_it_joins_leaves(
@@ -35,3 +41,36 @@ async def test_a_worker_that_is_cancelled_while_it_joins_leaves(
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
     assert await storage.executions.workers() == ()
+
+
+@pytest.mark.parametrize("is_reply_lost", [False, True], ids=["", "reply_lost"])
+async def test_a_worker_that_was_let_go_of_before_it_claimed_executes_nothing_of_that(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch, is_reply_lost: bool
+) -> None:
+    """It has stalled for its lease between taking and claiming. What it claims is handed on (executions-15); if it were
+    lost while it executed that, the loss would be counted nowhere."""
+    executions, tokens = storage.executions, list[int]()
+    commit, ended = executions.commit, list[Commit]()
+
+    async def let_go_of_before(transition: Transition) -> Commit:
+        claimed = [one.lease.owner for one in transition.executions.values() if one.lease is not None]
+        if claimed and not ended:
+            await executions.leave_workers(claimed[0], is_orderly=False)
+        ended.append(await commit(transition))
+        if is_reply_lost and len(ended) == 1:
+            raise OutcomeUnknownError("the reply was lost", "token")
+        return ended[-1]
+
+    async def handler(ctx: StepContext) -> int:
+        tokens.append(ctx.fencing_token)
+        return ctx.attempt
+
+    monkeypatch.setattr(executions, "commit", let_go_of_before)
+    monkeypatch.setattr(run_driver, "RETRY_SECONDS", 0.001)
+    run = await run_flow(storage, mob({"a": step()}), handler, lease=timedelta(hours=1))
+    assert run.status is MobRunStatus.COMPLETED
+    assert ended[0] is Commit.HANDED_ON
+    [token] = tokens
+    assert token > 1, "under another id, and as the same attempt"
+    [execution] = (await loaded(storage, run.run_id)).executions.values()
+    assert (execution.attempt, execution.lost) == (1, 0)

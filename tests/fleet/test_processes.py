@@ -110,9 +110,7 @@ async def test_a_supervisor_whose_worker_is_killed_is_told_by_another_one(server
 
 async def test_an_execution_that_kills_every_worker_fails_its_step(server_url: str, tmp_path: Path) -> None:
     definition = mob({"a": step(dispatch_mode=DispatchMode.ONE_TO_ONE)}, limits={"max_step_retries": 9})
-    # A worker that stalls for as long as its lease between taking and claiming hides the loss before it from the count,
-    # and then one more worker dies than this hires: the lease is longer than a busy machine stalls.
-    async with crew(server_url, tmp_path, MOST_LOST + 2, lease=2) as hired:
+    async with crew(server_url, tmp_path, MOST_LOST + 2, lease=0.2) as hired:
         run = await hired.wait(await hired.start(definition, "die"))
         assert run.status is MobRunStatus.FAILED
         [failure] = run.failure_ledger

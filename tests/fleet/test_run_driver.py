@@ -12,14 +12,14 @@ import pytest
 
 from redis_mob import Fleet
 from redis_mob.contracts import ExecutionStore
-from redis_mob.errors import InternalError, OutcomeUnknownError
+from redis_mob.errors import InternalError, OutcomeUnknownError, ReadFailedError
 from redis_mob.fleet import advance, engine, run_driver, run_wait, settlement
 from redis_mob.fleet.outcome import Succeeded
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_status import MobRunStatus
-from redis_mob.models.transition import RunView, Transition
+from redis_mob.models.transition import Commit, RunView, Transition
 from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import check_told_once, loaded, run_flow
@@ -47,7 +47,7 @@ class Counted:
         self.counts["looks"] += 1
         return await self._store.status(run_id)
 
-    async def commit(self, transition: Transition) -> bool:
+    async def commit(self, transition: Transition) -> Commit:
         self.counts["commits"] += 1
         number = self.counts["commits"]
         committed = await self._store.commit(transition)
@@ -154,6 +154,22 @@ async def test_what_a_commit_of_unknown_outcome_has_claimed_is_begun(
     assert counts["commits"] >= lost or counts["commits"] >= 5
     assert called == Counter(steps.keys())
     assert {output["worker-1"] for output in run.root_step_outputs.values()} == {1}
+
+
+async def test_what_was_claimed_is_begun_also_if_the_storage_cannot_say_at_first_what_is_held(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, asked = storage.executions.held, list[str]()
+
+    async def fails_at_first(worker_id: str) -> Any:
+        asked.append(worker_id)
+        if len(asked) == 1:
+            raise ReadFailedError("not now")
+        return await held(worker_id)
+
+    monkeypatch.setattr(storage.executions, "held", fails_at_first)
+    run, _ = await work_on(storage, parallel(1), nothing, monkeypatch, lost_replies=(1,))
+    assert run.root_step_outputs and len(asked) >= 2
 
 
 async def test_two_workers_share_what_waits_and_each_step_is_done_once(

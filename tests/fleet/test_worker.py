@@ -33,7 +33,7 @@ from redis_mob.fleet.worker import Worker
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
 from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.run_status import MobRunStatus
-from redis_mob.models.transition import Transition
+from redis_mob.models.transition import Commit, Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import until
 from tests.fleet.flows import FLOW, mob, step
@@ -249,7 +249,7 @@ class Unreliable:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def commit(self, transition: Transition) -> bool:
+    async def commit(self, transition: Transition) -> Commit:
         if self.fail_next or self._random.random() < self._share:
             self.fail_next = max(self.fail_next - 1, 0)
             self.failures["before"] += 1

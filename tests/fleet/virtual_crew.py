@@ -18,7 +18,7 @@ from redis_mob.fleet import engine
 from redis_mob.fleet.engine import Claimant, Decision, Report
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Claim, Execution, ExecutionKey, ExecutionStatus, HowLost
-from redis_mob.models.transition import RunView, Transition
+from redis_mob.models.transition import Commit, RunView, Transition
 from tests.fleet.flows import FLOW
 from tests.fleet.interleaving import MOST_MOVES, Handler, iteration_of
 from tests.fleet.senders import Senders
@@ -172,7 +172,9 @@ class VirtualCrew:
             one.lease is None or one.lease.owner == worker.name for one in worker.view.executions.values()
         )
         unsure, worker.unsure = worker.unsure, {}
-        self._begin(worker, [key for key, one in unsure.items() if worker.view.executions.get(key) == one])
+        claimed = [key for key, one in unsure.items() if worker.view.executions.get(key) == one]
+        # what the storage says that it does not hold was handed on
+        self._begin(worker, [key for key in claimed if key not in self.store.lost])
 
     def _decide(self, worker: VirtualWorker) -> None:
         """Decide on what the worker knows, or only note it if another one leads."""
@@ -218,7 +220,8 @@ class VirtualCrew:
             worker.unsure = {key: pending.transition.executions[key] for key in pending.claimed}
         if committed and not is_lost:
             worker.view, worker.is_fresh = pending.transition.after(), False
-            self._begin(worker, pending.claimed)
+            if committed is not Commit.HANDED_ON:
+                self._begin(worker, pending.claimed)
             return
         worker.view, worker.tries_again = None, True
         worker.leads &= is_lost
@@ -226,11 +229,11 @@ class VirtualCrew:
         worker.reports[:0] = pending.reports
         worker.claims[:0] = pending.claims
 
-    def _committed(self, transition: Transition) -> bool:
+    def _committed(self, transition: Transition) -> Commit:
         before, events = self.store.view, len(self.store.events)
-        if not self.store.commit(transition):
+        if not (committed := self.store.commit(transition)):
             assert self.store.view is before
-            return False
+            return committed
         self.store.check()
         after = self.store.view
         assert after.version == before.version + transition.is_decision
@@ -250,7 +253,7 @@ class VirtualCrew:
             assert after.run.root_step_outputs[step_id] == output, "an output has changed"
         ended = [event for event in self.store.events[events:] if isinstance(event, TERMINAL_EVENTS)]
         assert len(ended) == after.run.status.is_terminal
-        return True
+        return committed
 
     def _check_tokens(self, pending: Pending) -> None:
         """What was reported counts only from the latest owner."""

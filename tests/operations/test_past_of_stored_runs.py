@@ -20,7 +20,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import RetrySpec
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.states import State
-from redis_mob.models.transition import Transition
+from redis_mob.models.transition import Commit, Transition
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.past_reading import read_past
 from redis_mob.operations.run_description import RunDescription
@@ -44,7 +44,7 @@ class Recorder:
         self.stored: dict[str, dict[int, RunDescription]] = {}
         monkeypatch.setattr(storage.executions, "commit", self._recorded)
 
-    async def _recorded(self, transition: Transition) -> bool:
+    async def _recorded(self, transition: Transition) -> Commit:
         is_committed = await self._commit(transition)
         run_id = transition.run.run_id
         before = await self._storage.events.latest_cursor()

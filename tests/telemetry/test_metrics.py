@@ -107,6 +107,15 @@ async def test_calls_of_the_store_and_the_wire_are_measured(storage: MobStorage,
     assert (labels, number >= 1) == ({}, True)
 
 
+async def test_of_seven_round_trips_one_is_measured(storage: MobStorage, told: Told) -> None:
+    """See contract: telemetry-5."""
+    await storage.runs.list_runs("m")
+    [(_, before)] = told.points("redis_mob.wire.round_trip")
+    for _ in range(7):
+        await storage.runs.list_runs("m")
+    assert told.points("redis_mob.wire.round_trip") == [({}, before + 1)]
+
+
 async def test_a_call_that_fails_says_why_and_not_with_what(told: Told) -> None:
     class RefusedError(Exception):
         code = "OOM"

@@ -25,7 +25,7 @@ from redis_mob.fleet.scheduling import Scheduler
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.flow_spec import ConcurrencySpec, RetrySpec
 from redis_mob.models.run import MobRun
-from redis_mob.models.transition import Transition
+from redis_mob.models.transition import Commit, Transition
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.telemetry import active, names
@@ -281,9 +281,9 @@ async def test_each_call_that_is_sent_again_is_counted_and_nothing_else_is_count
 async def test_commits_that_another_worker_has_made_stale_are_counted(
     storage: MobStorage, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit, outcomes = storage.executions.commit, list[bool]()
+    commit, outcomes = storage.executions.commit, list[Commit]()
 
-    async def overtaken(transition: Transition) -> bool:
+    async def overtaken(transition: Transition) -> Commit:
         if not outcomes:  # another worker decides between the reading and this
             now = await loaded(storage, transition.run.run_id)
             assert await commit(Transition(before=now, run=now.run, look_again_at=now.now))
@@ -297,7 +297,7 @@ async def test_commits_that_another_worker_has_made_stale_are_counted(
     run = await run_flow(storage, mob({"a": step(), "b": step(), "c": step("a", "b")}), work, workers=3)
     assert run.status == "completed" and not outcomes[0]
     labels = {"mob": run.mob_id, "flow": run.flow_id}
-    assert told.points(names.COMMITS_LOST.name) == [(labels, outcomes.count(False))]
+    assert told.points(names.COMMITS_LOST.name) == [(labels, outcomes.count(Commit.LOST))]
     assert [number for _, number in told.points(names.RUN_COMPLETED.name)] == [1]
     assert Counter(one.name for one in told.spans("step")) == {"step a": 1, "step b": 1, "step c": 1}
 

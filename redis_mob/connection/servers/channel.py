@@ -98,6 +98,8 @@ class Channel:
                     pipeline = await self._within(self._open_pipeline(), by, until, UnreachableError)
                 try:
                     instruments = active.instruments
+                    if instruments is not None and not instruments.measures_round_trip():
+                        instruments = None
                     sent = 0.0 if instruments is None else perf_counter()
                     reply = await pipeline.send(request, replies=replies, by=by)
                     if instruments is not None:

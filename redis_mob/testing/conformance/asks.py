@@ -15,6 +15,7 @@ from redis_mob.fleet.outcome import NewAsk
 from redis_mob.models import MobRunStatus
 from redis_mob.models.ask import Answer, PendingAsk
 from redis_mob.models.execution import ExecutionKey, ExecutionStatus
+from redis_mob.models.transition import Commit
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.driven_runs import ONE_STEP, DrivenRun, keys_of, must, started
 
@@ -92,7 +93,7 @@ class TestAsks(Guarantee):
         run, key, [one] = await _asked(executions, NewAsk("ok", 0, "digest", None, timeout_ms=0))
         transition = must(engine.advance(await run.view(), ONE_STEP))
         assert await asks.answer(run.run_id, one.ask.id, APPROVED, pending=one)
-        assert await executions.commit(transition) is False
+        assert await executions.commit(transition) is Commit.LOST
         await run.advance()
         assert (await run.view()).executions[key].asks == ()
 

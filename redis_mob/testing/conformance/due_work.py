@@ -11,6 +11,7 @@ from redis_mob.contracts import ExecutionStore, MobRunStore
 from redis_mob.models.due_work import DueWork
 from redis_mob.models.execution import EVERYTHING, OVERDUE, ExecutionStatus, HowLost, Left, Serves
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.transition import Commit
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.driven_runs import (
     LONG_LEASE,
@@ -317,7 +318,7 @@ class TestWorkers(Guarantee):
         await executions.join_workers(a_worker("one"), LONG_LEASE)
         claim = run.claimed(await run.view(), key)
         await executions.leave_workers("one", is_orderly=False)
-        assert await executions.commit(claim)
+        assert await executions.commit(claim) is Commit.HANDED_ON
         [due] = (await _taken(executions, max_suspects=0)).executions
         assert (due.key, due.loss and due.loss.how, due.loss and due.loss.worker) == (key, HowLost.HANDED_BACK, "one")
         await run.claim(key, owner="two", loss=due.loss)

@@ -16,7 +16,7 @@ from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models import MobRunStatus
 from redis_mob.models.execution import Execution
-from redis_mob.models.transition import Transition
+from redis_mob.models.transition import Commit, Transition
 from redis_mob.testing.backend import Backend
 from redis_mob.testing.comparing import exact
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
@@ -73,7 +73,7 @@ class TestFleetRuns(Guarantee):
         draft = Draft(FlowMachine.from_run(view.run, flow))
         StartRun().apply(draft, flow)
         begun = Transition(before=view, run=draft.machine.stored_in(view.run), inputs=draft.inputs)
-        assert await executions.commit(begun) is True
+        assert await executions.commit(begun) is Commit.WON
         with pytest.raises(SerializationError, match="root frame"):
             await executions.load(run.run_id)
         assert await executions.request_cancel(run.run_id) is True
@@ -166,7 +166,7 @@ class TestComparing(Guarantee):
         [key] = keys_of(view)
         claims = [run.claimed(view, key, owner) for owner in ("one", "two", "three")]
         won = await asyncio.gather(*(store.commit(claim) for store, claim in zip(stores, claims, strict=True)))
-        assert won.count(True) == 1
+        assert won.count(Commit.WON) == 1
 
     async def test_executions_are_compared_to_the_last_detail(self, executions: ExecutionStore) -> None:
         """1 is neither 1.0 nor true (contract: store-6)."""
@@ -179,12 +179,11 @@ class TestComparing(Guarantee):
             return Transition(before=read, run=view.run, executions={key: after}, is_decision=False)
 
         one = execution.model_copy(update={"output": {"n": 1}})
-        assert await executions.commit(fact(execution, one)) is True
+        assert await executions.commit(fact(execution, one)) is Commit.WON
         for other in (1.0, True):
-            assert (
-                await executions.commit(fact(execution.model_copy(update={"output": {"n": other}}), execution)) is False
-            )
-        assert await executions.commit(fact(one, execution)) is True
+            as_read = execution.model_copy(update={"output": {"n": other}})
+            assert await executions.commit(fact(as_read, execution)) is Commit.LOST
+        assert await executions.commit(fact(one, execution)) is Commit.WON
 
 
 async def _several(open_stores: Opener) -> list[ExecutionStore]:

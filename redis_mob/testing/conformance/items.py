@@ -11,6 +11,7 @@ from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import NotFoundError
 from redis_mob.models import MobRunStatus
 from redis_mob.models.execution import ExecutionKey, ExecutionStatus
+from redis_mob.models.transition import Commit
 from redis_mob.testing.conformance.base import Guarantee
 from redis_mob.testing.samples.driven_runs import ITEMS, OVER_ITEMS, DrivenRun, at_noon, keys_of, over_items
 
@@ -50,7 +51,7 @@ class TestItems(Guarantee):
         await run.claim(other)
         await run.settle(other)
         before = await run.view()
-        assert await executions.commit(late) is False
+        assert await executions.commit(late) is Commit.LOST
         assert at_noon(await run.view()) == at_noon(before)
         with pytest.raises(NotFoundError, match="worker-1#0"):
             await executions.ended(run.run_id, [first])
@@ -60,7 +61,7 @@ class TestItems(Guarantee):
         view = await run.with_items(await run.view())
         [(node, progress)] = view.progress.items()
         other = replace(view, progress={node: progress.model_copy(update={"completed": 1})})
-        assert await executions.commit(replace(run.settled(view, first), before=other)) is False
+        assert await executions.commit(replace(run.settled(view, first), before=other)) is Commit.LOST
         assert (await run.view()).progress == view.progress
 
     async def test_the_last_item_completes_the_step_with_what_was_put_aside(self, executions: ExecutionStore) -> None:

@@ -18,7 +18,7 @@ from redis_mob.models.base import json_text
 from redis_mob.models.due_work import DueWork
 from redis_mob.models.execution import ExecutionStatus, HowLost, Loss
 from redis_mob.models.signal import Published, Sent, Signal
-from redis_mob.models.transition import RunView
+from redis_mob.models.transition import Commit, RunView
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.driven_runs import (
     LONG_LEASE,
@@ -99,14 +99,14 @@ class TestSignals(Guarantee):
         transition = must(engine.advance(await run.view(), WAIT_AND_STEP))
         assert transition.taken == (1,)
         won = await asyncio.gather(*(store.commit(transition) for store in stores for _ in range(3)))
-        assert won.count(True) == 1
+        assert won.count(Commit.WON) == 1
 
     async def test_a_lost_commit_takes_no_signal(self, executions: ExecutionStore) -> None:
         run = await waiting(executions, WAIT_AND_STEP)
         await executions.send_signal(run.run_id, _go())
         transition = must(engine.advance(await run.view(), WAIT_AND_STEP))
         await executions.request_cancel(run.run_id)
-        assert await executions.commit(transition) is False
+        assert await executions.commit(transition) is Commit.LOST
         assert list((await run.view()).signals) == [1]
 
     async def test_the_same_key_sends_it_once(self, executions: ExecutionStore) -> None:

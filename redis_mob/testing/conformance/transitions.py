@@ -16,7 +16,7 @@ from redis_mob.fleet import engine
 from redis_mob.models import FlowStarted, LoopSnapshot, MobRun, MobRunStatus, NewMobEvent
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.ledger import MAX_LOOP_ITERATION
-from redis_mob.models.transition import RecordedOutput, RunView, Transition
+from redis_mob.models.transition import Commit, RecordedOutput, RunView, Transition
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.conformance.run_guarantee import read
 from redis_mob.testing.samples.driven_runs import (
@@ -53,7 +53,7 @@ class TestTransitions(Guarantee):
         view, told = await run.view(), await events.replay_all()
         whole = await read(runs, view.run)
         transition = _full(view)
-        assert await executions.commit(transition) is True
+        assert await executions.commit(transition) is Commit.WON
         after, left = await run.view(), _left(whole, transition)
         assert await read(runs, view.run) == left
         assert after.run == left.core()
@@ -67,7 +67,7 @@ class TestTransitions(Guarantee):
         run = await waiting(executions, STEPS_AND_LOOP)
         view, told = await run.view(), await events.replay_all()
         await executions.request_cancel(run.run_id)
-        assert await executions.commit(_full(view)) is False
+        assert await executions.commit(_full(view)) is Commit.LOST
         assert at_noon(await run.view()) == replace(at_noon(view), cancel_requested=True)
         assert await events.replay_all() == told
 
@@ -96,8 +96,8 @@ class TestTransitions(Guarantee):
         run = await waiting(executions, STEPS_AND_LOOP)
         view = await run.view()
         transition = run.claimed(view, keys_of(view)[0])
-        assert await executions.commit(transition) is True
-        assert await executions.commit(transition) is False
+        assert await executions.commit(transition) is Commit.WON
+        assert await executions.commit(transition) is Commit.LOST
 
     async def test_of_many_who_claim_one_execution_one_wins(self, open_stores: Opener, runs: MobRunStore) -> None:
         stores = await _several(open_stores)
@@ -106,7 +106,7 @@ class TestTransitions(Guarantee):
         [key, _] = keys_of(view)
         transition = run.claimed(view, key)
         won = await asyncio.gather(*(store.commit(transition) for store in stores for _ in range(3)))
-        assert won.count(True) == 1
+        assert won.count(Commit.WON) == 1
         after = await run.view()
         assert (after.executions[key].status, after.executions[key].fencing_token) == (ExecutionStatus.LEASED, 1)
         assert len((await read(runs, view.run)).step_ledger) == 1
@@ -126,7 +126,7 @@ class TestTransitions(Guarantee):
         view = await run.view()
         transition = run.claimed(view, other)
         assert await executions.commit(run.reported(view, inner))
-        assert await executions.commit(transition) is True
+        assert await executions.commit(transition) is Commit.WON
         after = await run.view()
         assert after.executions[inner] != view.executions[inner]
         assert after.executions[other] == transition.executions[other]
@@ -244,7 +244,7 @@ class TestFacts(Guarantee):
         await run.claim(one)
         view = await run.view()
         await run.settle(one)
-        assert await executions.commit(run.claimed(view, other)) is True
+        assert await executions.commit(run.claimed(view, other)) is Commit.WON
 
     async def test_a_decision_wins_although_facts_came_between(self, executions: ExecutionStore) -> None:
         run = await waiting(executions, STEPS_AND_LOOP)
@@ -252,8 +252,8 @@ class TestFacts(Guarantee):
         await run.claim(one, other)
         view = await run.view()
         await run.claim(inner)
-        assert await executions.commit(run.reported(view, other)) is True
-        assert await executions.commit(run.settled(view, one)) is True
+        assert await executions.commit(run.reported(view, other)) is Commit.WON
+        assert await executions.commit(run.settled(view, one)) is Commit.WON
 
     async def test_reports_of_several_workers_do_not_compete(self, open_stores: Opener) -> None:
         one, two, _ = await _several(open_stores)
@@ -271,9 +271,9 @@ class TestFacts(Guarantee):
         [key, _] = keys_of(await run.view())
         await run.claim(key)
         view = await run.view()
-        assert await executions.commit(run.reported(view, key)) is True
-        assert await executions.commit(run.reported(view, key)) is False
-        assert await executions.commit(run.settled(view, key)) is False
+        assert await executions.commit(run.reported(view, key)) is Commit.WON
+        assert await executions.commit(run.reported(view, key)) is Commit.LOST
+        assert await executions.commit(run.settled(view, key)) is Commit.LOST
 
     async def test_a_report_makes_the_run_due_and_a_decision_takes_it(self, executions: ExecutionStore) -> None:
         run = await waiting(executions, ONE_STEP, members=1)
@@ -331,7 +331,7 @@ async def _is_lost(executions: ExecutionStore, change: Callable[[RunView], Await
 
     await change(view)
     changed = await run.view()
-    assert await executions.commit(transition) is False
+    assert await executions.commit(transition) is Commit.LOST
     assert at_noon(await run.view()) == at_noon(changed)
 
 

@@ -101,6 +101,11 @@ class Hub:
                 self._tabs.discard(tab)
                 self._leave(tab)
 
+    def begin(self) -> None:
+        """Read before there is a tab, so that the first does not wait for the log; end if none comes for a while."""
+        self._take_up()
+        self._leave_off()
+
     async def overview(self) -> dict[str, Any]:
         """The overview as it is now. Raises StorageUnavailableError while the storage is away."""
         storage = self._opener.storage
@@ -226,18 +231,24 @@ class Hub:
 
     @asynccontextmanager
     async def _used(self) -> AsyncGenerator[None]:
+        self._take_up()
+        try:
+            yield
+        finally:
+            self._leave_off()
+
+    def _take_up(self) -> None:
         self._users += 1
         if self._stopping is not None:
             self._stopping.cancel()
             self._stopping = None
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="redis_mob ui reads for its tabs")
-        try:
-            yield
-        finally:
-            self._users -= 1
-            if not self._users:
-                self._stopping = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._stop)
+
+    def _leave_off(self) -> None:
+        self._users -= 1
+        if not self._users:
+            self._stopping = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._stop)
 
     def _stop(self) -> None:
         """Stop reading; who comes next begins anew."""

@@ -1,5 +1,5 @@
 // The page: who is here, where they are, what is shown.
-import { html, render, useCallback, useEffect, useErrorBoundary, useRef, useState } from "./vendor/htm-preact.js";
+import { html, render, useCallback, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { get, onSignedOut, send, useCsrf } from "./lib/api.js";
 import { useKeys } from "./lib/keys.js";
 import { start, stop, useLive, useStand } from "./lib/live.js";
@@ -133,12 +133,12 @@ function App() {
       if (wrong.isPassing) setTimeout(signIn, 2000);
     }
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     onSignedOut(() => setSession((now) => (now ? { ...now, user: null } : now)));
     signIn();
   }, []);
   const isIn = Boolean(session?.user);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isIn) return undefined;
     start();
     return stop;

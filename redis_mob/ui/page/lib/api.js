@@ -1,5 +1,5 @@
 // The way to the server: JSON in, JSON out, errors that say what to do.
-import { useCallback, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { useCallback, useLayoutEffect, useRef, useState } from "../vendor/htm-preact.js";
 
 export class ApiError extends Error {
   constructor(status, kind, message, detail) {
@@ -55,10 +55,17 @@ export function path(...parts) {
   return parts.map(encodeURIComponent).join("/");
 }
 
+/** What `early.js` has asked for already: it is the answer to the first call. */
+function asked(url, options) {
+  const early = options.method ? undefined : window.askedEarly?.get(url);
+  if (early) window.askedEarly.delete(url);
+  return early;
+}
+
 async function request(url, options) {
   let response;
   try {
-    response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
+    response = await (asked(url, options) ?? fetch(url, { credentials: "same-origin", cache: "no-store", ...options }));
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "Unreachable", "The page's server does not answer. Is `redis-mob ui` still running?");
@@ -139,7 +146,8 @@ export function useLoad(url) {
     }
   }, [url]);
 
-  useEffect(() => {
+  // before the browser paints: the answer may be there already
+  useLayoutEffect(() => {
     read();
     return () => {
       state.current.controller?.abort();

@@ -1,5 +1,5 @@
 // One stream of news for the whole page. What arrives is told once a frame, so that a burst costs one rendering.
-import { useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact.js";
 
 const TYPES = ["hello", "overview", "runs", "events", "run", "progress", "gone", "trouble", "resync"];
 const HIDDEN_MS = 5000;
@@ -123,7 +123,8 @@ export function follow(id) {
 export function useLive(type, then) {
   const latest = useRef(then);
   latest.current = then;
-  useEffect(() => {
+  // nothing may be told between the first drawing and this
+  useLayoutEffect(() => {
     const listener = (data) => latest.current(data);
     listeners.get(type).add(listener);
     return () => listeners.get(type).delete(listener);

@@ -1,5 +1,5 @@
 // What the fleet does now.
-import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { html, useLayoutEffect, useState } from "../vendor/htm-preact.js";
 import { useLoad } from "../lib/api.js";
 import { useCalm, useLive } from "../lib/live.js";
 import { href } from "../lib/router.js";
@@ -99,7 +99,7 @@ function Pauses({ pauses }) {
 export function Overview() {
   const { data, error, reload } = useLoad("api/overview");
   const [fresh, setFresh] = useState(null);
-  useEffect(() => setFresh(data), [data]);
+  useLayoutEffect(() => setFresh(data), [data]);
   useLive("overview", (change) => setFresh((now) => ({ ...now, ...change })));
   useLive("resync", useCalm(reload, 1000));
   const shown = fresh ?? data;
