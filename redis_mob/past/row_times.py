@@ -42,6 +42,7 @@ class RowTimes:
     def __init__(self, events: Sequence[MobEvent], begun: Mapping[str, Sequence[int]]) -> None:
         self._all = [(event.cursor, event.timestamp) for event in events]
         self._begun = begun
+        self._first_of_commit = {at: commit[0] for commit in commits_of(events) for at in commit}
         self._told: defaultdict[Hashable, list[tuple[int, datetime]]] = defaultdict(list)
         # members are canceled together, and rows at the end of a run tell of one event
         self._shared = {_END, *(("over", step_id) for step_id in begun)}
@@ -71,37 +72,40 @@ class RowTimes:
         def keys(row: FailureLedgerEntry) -> tuple[Hashable, ...]:
             return (_END,) if row.step_id == FLOW_STEP else (("failed", row.step_id, row.reason),)
 
-        return self._cursors(rows, keys, lambda row: row.timestamp, lambda _: None)
+        return self._cursors(rows, keys, lambda row: row.timestamp, lambda *_: None)
 
     def _cursors(
         self,
         rows: Sequence[R],
         keys: Callable[[R], tuple[Hashable, ...]],
         time_of: Callable[[R], datetime],
-        untold: Callable[[R], int | None],
+        untold: Callable[[R, int], int | None],
     ) -> list[int]:
         used: Counter[Hashable] = Counter()
         found: list[int] = []
+        least = 0  # no row came before the commit of the row in front of it
         for row in rows:
-            cursor = untold(row)
+            cursor = untold(row, least)
             for key in keys(row) if cursor is None else ():
                 told, number = self._told[key], used[key]
-                while number < len(told) and told[number][1] < time_of(row):
+                while number < len(told) and (told[number][0] < least or told[number][1] < time_of(row)):
                     number += 1
                 used[key] = number if key in self._shared else number + 1
                 if number < len(told) and (cursor is None or told[number][0] < cursor):
                     cursor = told[number][0]
             if cursor is None:
-                cursor = next((place for place, time in self._all if time >= time_of(row)), LATER)
+                cursor = next((place for place, time in self._all if place >= least and time >= time_of(row)), LATER)
             found.append(cursor)
+            least = self._first_of_commit.get(cursor, least)
         return found
 
-    def _items(self, row: StepLedgerEntry) -> int | None:
+    def _items(self, row: StepLedgerEntry, least: int) -> int | None:
         """Where a step has begun whose number of items a row tells."""
         if row.agent_identity != SYSTEM_MEMBER or row.status is not StepRunStatus.DISPATCHED:
             return None
         times = dict(self._all)
-        return next((at for at in self._begun.get(row.step_id, ()) if times[at] >= row.timestamp), LATER)
+        begun = self._begun.get(row.step_id, ())
+        return next((at for at in begun if at >= least and times[at] >= row.timestamp), LATER)
 
     def _carried(self, rows: Sequence[StepLedgerEntry]) -> Counter[Hashable]:
         """How many rows of completed members have no event of a member: a fork has taken them along, with its steps."""
@@ -109,6 +113,18 @@ class RowTimes:
             (row.step_id, row.agent_identity, row.status) for row in rows if row.status is StepRunStatus.COMPLETED
         )
         return Counter({place: count - len(self._told[place]) for place, count in counts.items()})
+
+
+def commits_of(events: Sequence[MobEvent]) -> list[list[int]]:
+    """The cursors of a run's events, those of one commit together: a script has one time, and its events follow."""
+    commits: list[list[int]] = []
+    for number, event in enumerate(events):
+        before = events[number - 1]
+        if number and (event.cursor, event.timestamp) == (before.cursor + 1, before.timestamp):
+            commits[-1].append(event.cursor)
+        else:
+            commits.append([event.cursor])
+    return commits
 
 
 def _keys_of(event: MobEvent) -> Iterator[Hashable]:

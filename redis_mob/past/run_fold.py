@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from redis_mob.errors import KernelError
@@ -32,7 +33,7 @@ from redis_mob.models.flow import FlowFrameState, LoopPhase, NodeStatus
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import NodeKey
 from redis_mob.past.loop_answers import LoopAnswers
-from redis_mob.past.row_times import RowTimes
+from redis_mob.past.row_times import RowTimes, commits_of
 from redis_mob.past.time_travel import RunPast, last_of
 
 _ENDS = {Run.TERMINALIZE_COMPLETED, Run.TERMINALIZE_FAILED, Run.TERMINALIZE_CANCELED}
@@ -83,7 +84,7 @@ class RunFold:
         self._events = events
         answers = {loop_id: LoopAnswers.of(loop.kernel_state) for loop_id, loop in run.loops.items()}
         self._past = NodePast.of(definition, run.run_id, run.flow_id, events, answers)
-        self._cursors = [event.cursor for event in events]
+        self._commits = commits_of(events)
         self._step_rows: list[int] | None = None
         self._failures: list[int] | None = None
 
@@ -93,23 +94,15 @@ class RunFold:
         Raises UntoldPastError if its inputs do not lead to what is stored, or to what its events tell.
         """
         behind = self._end_of_commit(cursor)
-        if behind is not None and behind >= self._cursors[-1]:
+        if behind is not None and behind == self._commits[-1][-1]:
             return PastRun(self._run)
         place = self._place(behind or 0)
         return self._cut(place, behind or 0)
 
     def _end_of_commit(self, cursor: int) -> int | None:
         """The last event of the commit in which the last event up to a cursor was; None before the first one."""
-        place = bisect_right(self._cursors, cursor) - 1
-        if place < 0:
-            return None
-        while place + 1 < len(self._events):
-            here, there = self._events[place], self._events[place + 1]
-            # a script has one time, and its events stand together
-            if there.cursor != here.cursor + 1 or there.timestamp != here.timestamp:
-                break
-            place += 1
-        return self._cursors[place]
+        place = bisect_right(self._commits, cursor, key=itemgetter(0)) - 1
+        return self._commits[place][-1] if place >= 0 else None
 
     def _place(self, cursor: int) -> _Place:
         moment, nodes = self._past.at(cursor), self._past.nodes_at(cursor)
@@ -268,8 +261,9 @@ def _step_ids(run: MobRun, flow: Any) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _recorded(state: FlowFrameState, steps: Mapping[str, str]) -> set[str]:
-    """The steps of a frame whose outputs are recorded."""
-    return {steps[node_id] for node_id, is_there in state.output_recorded.items() if is_there and node_id in steps}
+    """The steps of a frame that are completed: each records its output with that."""
+    statuses = state.node_status.items()
+    return {steps[node_id] for node_id, status in statuses if status is NodeStatus.COMPLETED and node_id in steps}
 
 
 def _loop_id(run: MobRun, state: FlowFrameState) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
 from hypothesis import given, settings
@@ -28,18 +28,21 @@ class Recording(Interleaving):
     """Keeps what is stored at each commit by the newest event then, and when each event was stored."""
 
     stored: dict[int, MobRun] = field(default_factory=dict[int, MobRun])
+    commits: int = 0
     times: list[datetime] = field(default_factory=list[datetime])
 
     def _commit(self, move: Move) -> None:
         super()._commit(move)
-        self.times += [self.store.now] * (len(self.store.events) - len(self.times))
+        self.commits += 1
+        at = self.store.now + timedelta(microseconds=self.commits)
+        self.times += [at] * (len(self.store.events) - len(self.times))
         self.stored[len(self.store.events)] = self.store.view.run
 
     def log(self) -> list[MobEvent]:
-        """The events, each commit apart, so that its time is not taken for that of another one."""
+        """The events as a log has them: those of one commit have one time, and no other commit has it."""
         mob_id = self.store.view.run.mob_id
         return [
-            MobEvent.unchecked(cursor=10 * number, timestamp=at, mob_id=mob_id, kind=kind)
+            MobEvent.unchecked(cursor=number, timestamp=at, mob_id=mob_id, kind=kind)
             for number, (at, kind) in enumerate(zip(self.times, self.store.events, strict=True), start=1)
         ]
 
@@ -47,7 +50,7 @@ class Recording(Interleaving):
         """Compare all of them; how many there are."""
         fold = RunFold(self.store.view.run, self.definition, self.log())
         for number, stored in self.stored.items():
-            was = fold.at(10 * number + number % 10)
+            was = fold.at(number)
             seen = was.run if not was.unknown else without_outputs(was.run)
             wanted = stored if not was.unknown else without_outputs(stored)
             for name in MobRun.model_fields:
