@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from redis_mob.kernel.told_reasons import tells_exhausted
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow_events import (
     FlowCanceled,
@@ -30,7 +31,7 @@ R = TypeVar("R", StepLedgerEntry, FailureLedgerEntry)
 LATER = 2**64
 """Behind all events."""
 
-_END: Hashable = ("end",)
+_END = "end"
 
 
 class RowTimes:
@@ -40,72 +41,78 @@ class RowTimes:
     """
 
     def __init__(self, events: Sequence[MobEvent], begun: Mapping[str, Sequence[int]]) -> None:
-        self._all = [(event.cursor, event.timestamp) for event in events]
+        self._times = {event.cursor: event.timestamp for event in events}
         self._begun = begun
-        self._first_of_commit = {at: commit[0] for commit in commits_of(events) for at in commit}
-        self._told: defaultdict[Hashable, list[tuple[int, datetime]]] = defaultdict(list)
-        # members are canceled together, and rows at the end of a run tell of one event
-        self._shared = {_END, *(("over", step_id) for step_id in begun)}
+        self._commit_of = {cursor: commit for commit in commits_of(events) for cursor in commit}
+        self._told: defaultdict[Hashable, list[int]] = defaultdict(list)
         for event in events:
             for key in _keys_of(event):
-                self._told[key].append((event.cursor, event.timestamp))
+                self._told[key].append(event.cursor)
+        self._used: Counter[Hashable] = Counter()
 
     def of_steps(self, rows: Sequence[StepLedgerEntry]) -> list[int]:
         """The cursor of the event that each row of the step ledger came with; LATER if there is none."""
-        carried = self._carried(rows)
-        numbers: Counter[Hashable] = Counter()
+        carried, numbers = self._carried(rows), Counter[Hashable]()
+        ended: defaultdict[Hashable, int] = defaultdict(int)
 
-        def keys(row: StepLedgerEntry) -> tuple[Hashable, ...]:
-            place = row.step_id, row.agent_identity, row.status
+        def found(row: StepLedgerEntry, least: int) -> int:
+            member, place = (row.step_id, row.agent_identity), (row.step_id, row.agent_identity, row.status)
             numbers[place] += 1
             if row.agent_identity == SYSTEM_MEMBER:
-                return () if row.status is StepRunStatus.DISPATCHED else (_END,)
-            if row.status is StepRunStatus.CANCELED or numbers[place] <= carried[place]:
-                return ("over", row.step_id), _END
-            return (place,)
+                if row.status is StepRunStatus.DISPATCHED:
+                    return self._first(row.timestamp, self._begun.get(row.step_id, ()), least)
+                return self._of_several(row.timestamp, (_END,), least)
+            over = ("over", row.step_id), _END
+            if row.status is StepRunStatus.CANCELED:
+                # one that has ended was asked again, in another iteration, before it could be canceled
+                cursor = self._of_several(row.timestamp, over, max(least, ended[member]))
+            elif numbers[place] <= carried[place]:
+                cursor = self._of_several(row.timestamp, over, least)
+            else:
+                cursor = self._of_one(row.timestamp, place, least)
+            if row.status is not StepRunStatus.DISPATCHED and cursor in self._commit_of:
+                ended[member] = self._commit_of[cursor][-1] + 1
+            return cursor
 
-        return self._cursors(rows, keys, lambda row: row.timestamp, self._items)
+        return self._in_order(rows, found)
 
     def of_failures(self, rows: Sequence[FailureLedgerEntry]) -> list[int]:
-        """The same of the failure ledger."""
+        """The same of the failure ledger; LATER for that a loop is exhausted, too, of which no event tells."""
 
-        def keys(row: FailureLedgerEntry) -> tuple[Hashable, ...]:
-            return (_END,) if row.step_id == FLOW_STEP else (("failed", row.step_id, row.reason),)
+        def found(row: FailureLedgerEntry, least: int) -> int:
+            if tells_exhausted(row.reason):
+                return LATER
+            if row.step_id == FLOW_STEP:
+                return self._of_several(row.timestamp, (_END,), least)
+            return self._of_one(row.timestamp, ("failed", row.step_id, row.reason), least)
 
-        return self._cursors(rows, keys, lambda row: row.timestamp, lambda *_: None)
+        return self._in_order(rows, found)
 
-    def _cursors(
-        self,
-        rows: Sequence[R],
-        keys: Callable[[R], tuple[Hashable, ...]],
-        time_of: Callable[[R], datetime],
-        untold: Callable[[R, int], int | None],
-    ) -> list[int]:
-        used: Counter[Hashable] = Counter()
-        found: list[int] = []
-        least = 0  # no row came before the commit of the row in front of it
+    def _in_order(self, rows: Sequence[R], found: Callable[[R, int], int]) -> list[int]:
+        """The cursor of each row: none came before the commit of the row in front of it."""
+        least, cursors = 0, list[int]()
         for row in rows:
-            cursor = untold(row, least)
-            for key in keys(row) if cursor is None else ():
-                told, number = self._told[key], used[key]
-                while number < len(told) and (told[number][0] < least or told[number][1] < time_of(row)):
-                    number += 1
-                used[key] = number if key in self._shared else number + 1
-                if number < len(told) and (cursor is None or told[number][0] < cursor):
-                    cursor = told[number][0]
-            if cursor is None:
-                cursor = next((place for place, time in self._all if place >= least and time >= time_of(row)), LATER)
-            found.append(cursor)
-            least = self._first_of_commit.get(cursor, least)
-        return found
+            cursors.append(cursor := found(row, least))
+            least = self._commit_of[cursor][0] if cursor in self._commit_of else least
+        return cursors
 
-    def _items(self, row: StepLedgerEntry, least: int) -> int | None:
-        """Where a step has begun whose number of items a row tells."""
-        if row.agent_identity != SYSTEM_MEMBER or row.status is not StepRunStatus.DISPATCHED:
-            return None
-        times = dict(self._all)
-        begun = self._begun.get(row.step_id, ())
-        return next((at for at in begun if at >= least and times[at] >= row.timestamp), LATER)
+    def _of_several(self, written: datetime, keys: Sequence[Hashable], least: int) -> int:
+        """The first event of these, which other rows may tell of, too."""
+        return min(self._first(written, self._told[key], least) for key in keys)
+
+    def _of_one(self, written: datetime, key: Hashable, least: int) -> int:
+        """The first event of which no row before has told; any event if there is none."""
+        told, number = self._told[key], self._used[key]
+        while number < len(told) and not self._may_be(written, told[number], least):
+            number += 1
+        self._used[key] = number + 1
+        return told[number] if number < len(told) else self._first(written, tuple(self._times), least)
+
+    def _first(self, written: datetime, cursors: Sequence[int], least: int) -> int:
+        return next((cursor for cursor in cursors if self._may_be(written, cursor, least)), LATER)
+
+    def _may_be(self, written: datetime, cursor: int, least: int) -> bool:
+        return cursor >= least and self._times[cursor] >= written
 
     def _carried(self, rows: Sequence[StepLedgerEntry]) -> Counter[Hashable]:
         """How many rows of completed members have no event of a member: a fork has taken them along, with its steps."""
