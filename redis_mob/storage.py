@@ -156,7 +156,7 @@ class MobStorage:
         return f"MobStorage({self._backend!r})"
 
     def at(self, cursor: int) -> PastStorage:
-        """The runs and events of the namespace as they were behind the event of a cursor, to be read (contract: past-1).
+        """Runs and events of the namespace as they were behind the event of a cursor, to be read (contract: past-1).
 
         `at(cursor).runs` and `.events` have the reading methods of `runs` and `events`. Nothing is read before these
         are called, and nothing is kept for it: each run is led back by its log of inputs, its events and its ledgers.

@@ -14,6 +14,7 @@ from redis_mob.fleet.run_end import abort, cancel, tell_end
 from redis_mob.fleet.transition_builder import SYSTEM_MEMBER, TransitionBuilder
 from redis_mob.fleet.waits import end_a_wait
 from redis_mob.kernel.actions import (
+    MOST_ACTIONS,
     AbortRun,
     Action,
     EvaluateUntil,
@@ -39,11 +40,6 @@ _ROW_STATUS = {
     FlowStepStatus.FAILED: StepRunStatus.FAILED,
     FlowStepStatus.SKIPPED: StepRunStatus.SKIPPED,
 }
-
-
-MOST_ACTIONS = 500
-"""How many actions of the kernel one decision carries out: neither the worker nor the server stands still for long,
-however many steps become ready at once, or are recorded at the end of a run."""
 
 
 def advance_fully(builder: TransitionBuilder) -> None:

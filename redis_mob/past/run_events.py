@@ -52,6 +52,22 @@ async def cursor_before(events: MobEventStore, moment: datetime) -> int:
     return low
 
 
+async def newest_up_to(events: MobEventStore, cursor: int) -> MobEvent | None:
+    """The last event up to a cursor that the log still has; None if there is none."""
+    end = min(cursor, await events.latest_cursor())
+    found: MobEvent | None = None
+    width = 1
+    while found is None and end > 0:
+        after = max(end - width, 0)
+        while (page := await events.poll(after, min(width, PAGE))) and page[0].cursor <= end:
+            found = next(event for event in reversed(page) if event.cursor <= end)
+            after = page[-1].cursor
+        if width >= end:
+            break
+        width *= 2  # what was pruned leaves gaps
+    return found
+
+
 async def beginning_of(events: MobEventStore, run_id: str, launched_at: datetime) -> int:
     """The cursor after which the events of a run come: that of the event before its first one, 0 if it is not found."""
     after, looked_at = await cursor_before(events, launched_at - EARLIER), 0

@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from redis_mob.errors import KernelError, NotFoundError, shown
+from redis_mob.kernel.actions import MOST_ACTIONS
 from redis_mob.kernel.commands import Run
 from redis_mob.kernel.frame import ENDED
 from redis_mob.kernel.machine import FlowMachine, apply
@@ -45,17 +46,18 @@ _OF_STEPS = {Run.COMPLETE_STEP, Run.FAIL_STEP, Run.SKIP_STEP, Run.CANCEL_STEP, R
 
 
 class PastRun(NamedTuple):
-    """A run as it was; `unknown` names the outputs that it had and that are stored no more."""
+    """A run as it was; `unknown` says of what it had that it is stored no more, or not when."""
 
     run: MobRun
     unknown: tuple[str, ...] = ()
 
 
 class _Place(NamedTuple):
-    """How many inputs lead to a state, and the state."""
+    """How many inputs lead to a state, the state, and how many at most may be of later commits, without an event."""
 
     inputs: int
     machine: FlowMachine
+    untold: int
 
 
 class NodePast(RunPast):
@@ -119,6 +121,7 @@ class RunFold:
     def _place(self, cursor: int) -> _Place:
         moment, nodes = self._past.at(cursor), self._past.nodes_at(cursor)
         found: _Place | None = None
+        first: int | None = None
         machine: FlowMachine | None = None
         differing, is_complete = set(nodes), False
         ends_at = len(self._run.flow_authority_inputs) if moment.status.is_terminal else self._end()
@@ -128,9 +131,11 @@ class RunFold:
                     (differing.discard if nodes.get(node) is status else differing.add)(node)
                 if differing or machine.status is not moment.status or number > ends_at:
                     continue
+                first = first or number
                 if is_complete or not is_at_rest(machine.stored_in(self._run), self._flow):
                     continue
-                found = _Place(number, machine)
+                projected = len(self._run.flow_authority_inputs) - number if number == ends_at else 0
+                found = _Place(number, machine, number - first + projected)
                 is_complete = not next_actions(machine, self._flow)
         except KernelError as error:
             raise _untold(self._run, f"its log of inputs cannot be replayed: {error}") from error
@@ -154,6 +159,8 @@ class RunFold:
     def _cut(self, place: _Place, cursor: int) -> PastRun:
         run, machine = self._run, place.machine
         root, loops, unknown = self._outputs(machine)
+        if place.untold > MOST_ACTIONS:
+            unknown += ("whether all that was decided had been stored by then: that may have taken several commits",)
         update: dict[str, Any] = {
             "completed_at": run.completed_at if machine.status.is_terminal else None,
             "step_ledger": _until(run.step_ledger, self._step_rows, cursor),

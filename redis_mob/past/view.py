@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis_mob.codec.arguments import integer
 from redis_mob.errors import NotFoundError
-from redis_mob.past.run_events import EARLIER, PAGE, events_of, pages_after, run_of
+from redis_mob.past.run_events import EARLIER, PAGE, events_of, newest_up_to, pages_after, run_of
 from redis_mob.past.run_fold import PastRun, RunFold
 
 if TYPE_CHECKING:
@@ -53,22 +53,8 @@ class PastEvents(_OnlyRead):
 
     async def latest_cursor(self) -> int:
         """The greatest cursor up to that of the view which is still present, 0 if there is none."""
-        newest = await self.newest()
+        newest = await newest_up_to(self._events, self._cursor)
         return 0 if newest is None else newest.cursor
-
-    async def newest(self) -> MobEvent | None:
-        """The event of that cursor. Raises as MobEventStore.poll."""
-        end = min(self._cursor, await self._events.latest_cursor())
-        steps = 1
-        while end > 0:
-            if page := await self.poll(max(end - steps, 0), min(steps, PAGE)):
-                while more := await self.poll(page[-1].cursor, PAGE):
-                    page = more
-                return page[-1]
-            if steps >= end:
-                break
-            steps *= 2  # pruned events leave gaps
-        return None
 
 
 class PastRuns(_OnlyRead):
@@ -105,7 +91,7 @@ class PastRuns(_OnlyRead):
 
     async def _time(self) -> datetime | None:
         """The time of the newest event up to the cursor; None if there is none."""
-        newest = await PastEvents(self._cursor, self._events).newest()
+        newest = await newest_up_to(self._events, self._cursor)
         return newest and newest.timestamp
 
     async def _past(self, run: MobRun, when: datetime | None) -> PastRun | None:

@@ -18,6 +18,7 @@ from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.models.conditions import EqCondition
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import RetrySpec
+from redis_mob.models.run import MobRun
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.states import State
 from redis_mob.models.transition import Commit, Transition
@@ -41,28 +42,42 @@ class Recorder:
     def __init__(self, storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> None:
         self._storage = storage
         self._commit = storage.executions.commit
+        # a commit of another run in between would move the log on, and the moment could not be compared
+        self._one_at_a_time = asyncio.Lock()
         self.stored: dict[str, dict[int, RunDescription]] = {}
+        self.runs: dict[str, dict[int, MobRun]] = {}
         monkeypatch.setattr(storage.executions, "commit", self._recorded)
 
     async def _recorded(self, transition: Transition) -> Commit:
-        is_committed = await self._commit(transition)
         run_id = transition.run.run_id
-        before = await self._storage.events.latest_cursor()
-        described = await FleetAdmin(self._storage).describe(run_id)
-        if is_committed and await self._storage.events.latest_cursor() == before:
-            self.stored.setdefault(run_id, {})[before] = described
+        async with self._one_at_a_time:
+            is_committed = await self._commit(transition)
+            before = await self._storage.events.latest_cursor()
+            described = await FleetAdmin(self._storage).describe(run_id)
+            run = await self._storage.runs.get_run(run_id)
+            if run is not None and is_committed and await self._storage.events.latest_cursor() == before:
+                self.stored.setdefault(run_id, {})[before] = described
+                self.runs.setdefault(run_id, {})[before] = run
         return is_committed
 
     async def check(self, run_id: str, *, least: int = 3) -> RunMoment:
-        """Each moment of a run is what was stored then; gives the last one."""
+        """Each moment of a run is what was stored then, as its states and as a whole; gives the last one."""
         past = (await read_past(self._storage, run_id)).past
         stored = self.stored[run_id]
         assert len(stored) >= least, "too few moments were looked at"
         for cursor, described in stored.items():
             assert differences(past.at(cursor), described) == [], cursor
+        for cursor, run in self.runs[run_id].items():
+            assert parts(await self._storage.at(cursor).runs.get_run(run_id)) == parts(run), cursor
         newest = await FleetAdmin(self._storage).state_at(run_id, past.cursors[-1])
         assert differences(newest, await FleetAdmin(self._storage).describe(run_id)) == []
         return newest
+
+
+def parts(run: MobRun | None) -> dict[str, Any]:
+    """A run by its fields: that which differs is told."""
+    assert run is not None
+    return {name: getattr(run, name) for name in MobRun.model_fields}
 
 
 @pytest.fixture
