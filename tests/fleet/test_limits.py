@@ -34,6 +34,8 @@ async def test_no_key_has_ever_more_under_way_than_it_may(storage: MobStorage, s
         while await floor.statuses() != {MobRunStatus.COMPLETED}:
             for _ in range(20):
                 await floor.move()
+    # a lane that is empty is closed by the worker that comes upon it, and the last one may have come before it was
+    await storage.executions.take_due(max_runs=0, max_executions=9, keep=BRIEF)
     assert await left_over(storage) == []
 
 

@@ -25,6 +25,10 @@ from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.simulation import told
 
 SHORT_LEASE = timedelta(milliseconds=300)
+"""For tests in which a lease has to expire. A busy machine can stall a worker for longer than this."""
+
+LEASE = timedelta(seconds=5)
+"""For all other tests: no worker loses it because the machine is busy."""
 
 
 @asynccontextmanager
@@ -33,7 +37,7 @@ async def at_work(
     handlers: Mapping[str, Handler],
     *,
     workers: int = 1,
-    lease: timedelta = SHORT_LEASE,
+    lease: timedelta = LEASE,
     concurrency: int = 16,
     spending: SpendServices | None = None,
     **more: Any,
