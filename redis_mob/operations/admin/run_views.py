@@ -59,7 +59,7 @@ class RunViews(AdminBase):
 
         A time stands for the last event before it. `before` may be the later one: then what came is what goes.
         Raises NotFoundError if the run was there at neither, or as `storage.at(cursor).runs.get_run` does;
-        ValidationError for a negative cursor, or a time without a zone.
+        ValidationError for a negative cursor, InternalError for a time without a zone.
         """
         from redis_mob.operations.run_diff import diff  # with the models of events, which few ask for
 
