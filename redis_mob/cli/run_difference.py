@@ -14,8 +14,11 @@ from redis_mob.cli.printing import Paper
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.models.base import U64_MAX, json_text
 from redis_mob.operations.fleet_admin import FleetAdmin
-from redis_mob.operations.run_diff import Change, RunDiff
+from redis_mob.operations.run_diff import Change, Part, RunDiff
 from redis_mob.security.sealing import SealKeyring
+
+_TOLD_OF_ROW = {Part.STEP_ROW: "status", Part.FAILURE_ROW: "reason"}
+"""Which field of a row of a ledger stands for it in a line."""
 
 _LONGEST_CURSOR = len(str(U64_MAX))
 
@@ -57,7 +60,9 @@ def _parts(told: RunDiff) -> Iterator[Text]:
 
 def _line(change: Change) -> str:
     what = f"{change.part.replace('_', ' ')} {printable(change.name)}".rstrip()
-    return f"{what}: {_value(change.before)} -> {_value(change.after)}"
+    told = _TOLD_OF_ROW.get(change.part)
+    before, after = (one[told] if told and one else one for one in (change.before, change.after))
+    return f"{what}: {_value(before)} -> {_value(after)}"
 
 
 def _value(value: object) -> str:

@@ -193,6 +193,7 @@ def test_what_of_a_run_differs_is_a_line_for_each(tmp_path: Path, options: tuple
     assert first == f"run {run_id}  from event {began} to event {over}: {len(told['changes'])} differ"
     assert lines[0] == "  status: running -> failed"
     assert f"  node {run_id}-root/a: Running -> Completed" in lines
+    assert "  step row a[worker-1]: - -> completed" in lines
     assert len(lines) == len(told["changes"])
     same = redis_mob(tmp_path, "diff", run_id, str(over), "9999-01-01", *options)
     assert same.out == f"run {run_id}  from event {over} to event {over}: nothing differs\n"

@@ -17,7 +17,6 @@ from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_status import MobRunStatus
-from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.past.row_times import LATER
 from redis_mob.past.run_events import run_of
 from redis_mob.storage import MobStorage
@@ -29,6 +28,9 @@ from tests.fleet.strategies import ALWAYS, NEVER
 from tests.fleet.working import at_work
 from tests.operations.recorder import Recorder, parts
 from tests.support.examples import examples
+
+WAITING = 2
+"""Which of the flows waits for a signal."""
 
 NO_RETRY = {"max_step_retries": 0}
 
@@ -68,16 +70,15 @@ def behind(stored: Mapping[int, MobRun], own: Sequence[int], cursor: int) -> Mob
 async def test_random_cursors(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: past-2. Each run is at each cursor what was stored at its last commit before its next event."""
     recorder, ids = Recorder(storage, monkeypatch), list[str]()
+    fleets = [Fleet(storage, definition, members={"worker": 3}) for definition in flows()]
     async with at_work(storage, {"*": work}, workers=2), asyncio.timeout(LONG):
-        for definition in flows():
-            fleet = Fleet(storage, definition, members={"worker": 3})
+        for fleet in fleets:
             ids.append(await fleet.start(FLOW, {"items": [1, 2, 3]}))
-            if definition.id == "waiting":
-                await fleet.signal(ids[-1], "go", "on")
-        for run_id in ids[:-1]:
+        await fleets[WAITING].signal(ids[WAITING], "go", "on")
+        for fleet, run_id in zip(fleets[:-1], ids, strict=False):
             await fleet.wait(run_id)
-        await FleetAdmin(storage).cancel(ids[-1])
-        await fleet.wait(ids[-1])
+        await fleets[-1].cancel(ids[-1])
+        await fleets[-1].wait(ids[-1])
     log = await storage.events.replay_all()
     own = {run_id: [event.cursor for event in log if run_of(event) == run_id] for run_id in recorder.runs}
     random, compared = Random(1), Counter[str]()
