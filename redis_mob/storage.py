@@ -160,7 +160,7 @@ class MobStorage:
 
         `at(cursor).runs` and `.events` have the reading methods of `runs` and `events`. Nothing is read before these
         are called, and nothing is kept for it: each run is led back by its log of inputs, its events and its ledgers.
-        0 is before the first event; a cursor that the log has not come to is now.
+        0 is before the first event; at the newest cursor of the log a run is as it is stored now.
         Raises ValidationError for a negative cursor.
         """
         from redis_mob.past.view import PastStorage

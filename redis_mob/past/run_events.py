@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from redis_mob.codec.arguments import text
 from redis_mob.contracts import MobEventStore
-from redis_mob.errors import ValidationError
+from redis_mob.errors import NotFoundError, ValidationError
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow_events import FlowStarted
@@ -106,6 +106,14 @@ async def events_of(
     first = next((event for event in found if run_of(event) == run_id), None)
     is_whole = not from_its_start or (first is not None and isinstance(first.kind, FlowStarted))
     return found if is_whole else None
+
+
+def events_missing(run_id: str) -> NotFoundError:
+    """That `events_of` has not found all of them."""
+    return NotFoundError(
+        f"the log does not have all events of run {run_id} any more, or too many others lie between them: "
+        "its past cannot be told"
+    )
 
 
 async def pages_after(events: MobEventStore, after: int) -> AsyncIterator[MobEvent]:

@@ -3,8 +3,8 @@
 (contract: past-2; decision 0062)
 
 The log of inputs leads to every state that the run ever had, and has no times. Its events have times, and tell of
-steps: the state behind an event is the last one of the inputs in which each node stands as the events tell, and in
-which no decision is half done.
+steps: the state behind an event is the first one in which those nodes are over that are over by the events, and in
+which nothing more could be decided.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class RunFold:
     def _place(self, cursor: int) -> _Place:
         moment, nodes = self._past.at(cursor), self._past.nodes_at(cursor)
         found: _Place | None = None
-        first: int | None = None
+        first = 0
         machine: FlowMachine | None = None
         differing, is_complete = set(nodes), False
         ends_at = len(self._run.flow_authority_inputs) if moment.status.is_terminal else self._end()

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from redis_mob.codec.arguments import integer
-from redis_mob.errors import NotFoundError
-from redis_mob.past.run_events import EARLIER, PAGE, events_of, newest_up_to, pages_after, run_of
+from redis_mob.models.run_status import MobRunStatus
+from redis_mob.past.run_events import EARLIER, PAGE, events_missing, events_of, newest_up_to, pages_after, run_of
 from redis_mob.past.run_fold import PastRun, RunFold
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ class PastRuns(_OnlyRead):
         return newest and newest.timestamp
 
     async def _past(self, run: MobRun, when: datetime | None) -> PastRun | None:
-        if await self._events.latest_cursor() <= self._cursor:
+        newest = await self._events.latest_cursor()
+        # above the newest cursor there may have been events that were pruned
+        if newest == self._cursor or (newest < self._cursor and run.status is MobRunStatus.PENDING):
             return PastRun(run)
         if not self._cursor or (when is not None and run.created_at > when + EARLIER):
             return None
@@ -103,19 +105,12 @@ class PastRuns(_OnlyRead):
             return PastRun(run)
         view = await self._executions.load(run.run_id)
         if view is None:
-            raise NotFoundError(
-                f"the past of run {run.run_id} cannot be told: no fleet has started it, so that no event tells what "
-                "was written to it when"
-            )
-        newest = await self._events.latest_cursor()
+            return None
         events = await events_of(
             self._events, run.run_id, view.launched_at, run.completed_at, from_its_start=bool(run.frames)
         )
         if events is None:
-            raise NotFoundError(
-                f"the log does not have all events of run {run.run_id} any more, or too many others lie between them: "
-                "its past cannot be told"
-            )
+            raise events_missing(run.run_id)
         later: list[MobEvent] = []
         if not run.status.is_terminal:
             # read behind its events it knows of each of them, and what it knows beyond them is in later ones
@@ -125,8 +120,7 @@ class PastRuns(_OnlyRead):
             run = again
             last = max(newest, events[-1].cursor if events else 0)
             later = [event async for event in pages_after(self._events, last) if run_of(event) == run.run_id]
-        has_begun = any(event.cursor <= self._cursor for event in events)
-        if not has_begun and (when is None or run.created_at > when):
+        if all(event.cursor > self._cursor for event in events) and (when is None or run.created_at > when):
             return None
         definition = await self._definition(view.launch.definition)
         return RunFold(run, definition, events, later).at(self._cursor)

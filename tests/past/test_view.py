@@ -157,7 +157,7 @@ async def test_a_run_of_no_fleet_is_told_now_alone(storage: MobStorage) -> None:
     first = await told(storage)
     assert await storage.at(first).runs.get_run(run.run_id) == run
     await told(storage)
-    with pytest.raises(NotFoundError, match=f"past of run {run.run_id} cannot be told: no fleet has started it"):
+    with pytest.raises(NotFoundError, match=f"run {run.run_id} was not started by a fleet"):
         await storage.at(first).runs.list_runs("mob")
 
 
@@ -172,6 +172,9 @@ async def test_of_a_run_whose_events_were_pruned_the_end_is_told(storage: MobSto
     await storage.events.append_batch([later, later])
     await storage.events.prune(datetime.now(UTC) + timedelta(minutes=1))
     assert await storage.at(last + 1).runs.get_run(run_id) == run
+    with pytest.raises(NotFoundError, match="does not have all events"):
+        await storage.at(last).runs.get_run(run_id)
+    await storage.events.clear()
     with pytest.raises(NotFoundError, match="does not have all events"):
         await storage.at(last).runs.get_run(run_id)
 
