@@ -17,10 +17,6 @@ from redis_mob.storage import MobStorage
 from tests.operations.past_checks import differences
 
 
-MOST_WHOLE = 100
-"""Moments of a run that are compared as a whole, each of which takes a replay."""
-
-
 class Recorder:
     """Keeps what is stored of runs after each commit, by the newest cursor of the log then."""
 
@@ -55,8 +51,7 @@ class Recorder:
         assert len(stored) >= least, "too few moments were looked at"
         for cursor, described in stored.items():
             assert differences(past.at(cursor), described) == [], cursor
-        whole_runs = list(self.runs[run_id].items())
-        for cursor, run in whole_runs[:: 1 + len(whole_runs) // MOST_WHOLE]:
+        for cursor, run in self.runs[run_id].items():
             whole = await self._storage.at(cursor).runs.past_of(run_id)
             assert whole is not None
             if whole.unknown and untold:
