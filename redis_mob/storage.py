@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         CheckpointStore,
         ConversationStore,
         ExecutionStore,
+        HostStore,
         MobEventStore,
         MobRunStore,
         MobRuntimeMetadataStore,
@@ -56,8 +57,8 @@ class MobStorage:
     tell while they are at work, `operations` what operators ask, as for lists of runs, `steering` what they do with
     runs and queues, `retention` has the policies by which runs and events are deleted, `schedules` which flows are
     started again and again, `pauses` which runs, flows and mobs are paused, `webhooks` which events are posted where,
-    `conversations` which runs follow each other under one name, and what they have said, `records` are JSON values of
-    users that have no store of their own.
+    `conversations` which runs follow each other under one name, and what they have said, `host` what Core of meerkat
+    keeps in a host store, `records` are JSON values of users that have no store of their own.
     `exists` is False if the namespace was not there when it was opened without `create`.
     `url` is the address under which other processes of this user reach the same server; it may hold a password.
     `payloads` says how what users and handlers say is stored (contract: payload-1).
@@ -82,6 +83,7 @@ class MobStorage:
     schedules: ScheduleStore
     webhooks: WebhookStore
     config: WatchableConfigStore
+    host: HostStore
     records: RecordStore
 
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:

@@ -19,6 +19,7 @@ TESTS = ROOT / "tests"
 STORE_CASES = {f"case_{number:03}" for number in range(1, 141)}
 CONFIG_CASES = {f"config_case_{number:02}" for number in range(1, 53)}
 ENGINE_CASES = {f"engine_case_{number:02}" for number in range(1, 68)}
+HOST_CASES = {f"host_case_{number:02}" for number in range(1, 27)}
 
 NOT_SHOWN = {
     "engine_case_04": "the fleet stops no mob (contract: engine-34)",
@@ -33,7 +34,7 @@ NOT_SHOWN = {
 }
 """Cases of the engine that no test shows, and why."""
 
-_CASE = re.compile(r"(?<![a-z])(?:config_case_\d\d|engine_case_\d\d|case_\d{3})(?!\d)")
+_CASE = re.compile(r"(?<![a-z])(?:config_case_\d\d|engine_case_\d\d|host_case_\d\d|case_\d{3})(?!\d)")
 _ROW = re.compile(r"^\| `(?P<case>\w+)` \| (?P<what>[^|]+) \| [^|]* \| [^|]* \|$", re.MULTILINE)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.case_table import (
     CONFIG_CASES,
     ENGINE_CASES,
+    HOST_CASES,
     NOT_SHOWN,
     STORE_CASES,
     SUITE,
@@ -15,7 +16,7 @@ from tests.case_table import (
     rewritten,
 )
 
-ALL_CASES = STORE_CASES | CONFIG_CASES | ENGINE_CASES
+ALL_CASES = STORE_CASES | CONFIG_CASES | ENGINE_CASES | HOST_CASES
 
 
 def test_every_case_is_in_the_id_of_a_test_or_has_a_reason() -> None:

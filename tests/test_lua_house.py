@@ -31,6 +31,7 @@ CALLERS = {
         f"stores/{name}.py"
         for name in ("executions", "items", "labels", "signals", "lease_renewal", "children", "workers", "debounces")
     ],
+    "host": ["stores/host.py"],
     "langgraph": ["langgraph/threads.py", "langgraph/items.py"],
     "operations": ["stores/operations.py"],
     "pauses": ["stores/pauses.py"],

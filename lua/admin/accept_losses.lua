@@ -3,7 +3,7 @@
 -- ARGV   new_schema, new_token_key: what a namespace gets that has lost them
 -- Reply  {key, what was wrong with it} of each
 -- Leaves counts and counters as the records that remain give them, exactly these records listed, a version with each
---        config document, and a new epoch if `meta` was damaged, so that all clients are told. Nothing changes if nothing
+--        config document, no scope of a host that has lost something, and a new epoch if `meta` was damaged, so that all clients are told. Nothing changes if nothing
 --        is missing.
 
 --- @include lib/chunks
@@ -47,6 +47,7 @@ if #losses == 0 then return losses end
 mend_meta(found)
 list_again(ids, found.config)
 list_again(overlay_places, found.overlays)
+list_again(host_names, found.hosts)
 list_again(record_places, found.records)
 for _, place in ipairs(found.config.gone) do
   mutate('HDEL', versions, place)
@@ -58,6 +59,11 @@ for _, last in ipairs(found.profiles) do mutate('HSET', profile_revisions, last[
 for _, place in ipairs(found.versionless) do
   local revision = string.match(redis.call('HGET', versions, place) or '', '^(%d+) ') or '0'
   mutate('HSET', versions, place, revision .. ' 0' .. now() .. '\n')
+end
+for _, field in ipairs(found.broken_scopes) do
+  mutate('HDEL', host_scopes, field)
+  mutate('HDEL', host_heads, field)
+  mutate('ZREM', host_names, field)
 end
 for _, namespace in ipairs(found.tokens) do mutate('HSET', tokens, namespace, numeral(number_of_meta('config_cursor'))) end
 local counts = counts_of(MEASURED)

@@ -4,13 +4,15 @@
 --- @include lib/counters
 --- @include lib/losses
 --- @include lib/namespace_keys
+--- @include lib/host_losses
 
 local MEASURED = {
   { 'HLEN', specs, spec_revisions, profiles, profile_revisions, supervisors, overlays, definitions, event_identities,
     documents, versions, history, tokens, seal_key_checks, lost, limits, deletions, retention, schedules, pauses,
-    webhooks, webhook_secrets, webhook_progress, debounces, budgets, reservations, model_usage, generic_records },
+    webhooks, webhook_secrets, webhook_progress, debounces, budgets, reservations, model_usage,
+    host_fence, host_scopes, host_heads, host_rows, host_commits, generic_records },
   { 'ZCARD', overlay_places, due, ready, queued, workers, events_by_time, ids, scheduled, schedule_definitions,
-    dead_letters, gated, gate_times, asks, conversing, record_places },
+    dead_letters, gated, gate_times, asks, conversing, host_names, host_order, record_places },
   { 'XLEN', events },
   { 'SCARD', seal_keys },
 }
@@ -184,6 +186,7 @@ local function find_losses()
   found.records = find_unpaired(record_places, generic_records)
   found.specs, found.profiles = find_revisions(specs, spec_revisions), find_revisions(profiles, profile_revisions)
   found.tokens = find_tokens()
+  found.hosts, found.broken_scopes = find_unpaired(host_names, host_scopes), find_broken_scopes()
   found.versionless, found.broken = find_versionless(), find_broken_histories()
   return found
 end

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from redis_mob.contracts.conversations import ConversationStore as ConversationStore, StartedTurn as StartedTurn
     from redis_mob.contracts.events import MobEventStore as MobEventStore
     from redis_mob.contracts.executions import ExecutionStore as ExecutionStore
+    from redis_mob.contracts.host import HostStore as HostStore
     from redis_mob.contracts.operations import OperationsStore as OperationsStore
     from redis_mob.contracts.pauses import PauseStore as PauseStore
     from redis_mob.contracts.progress import ProgressStore as ProgressStore
@@ -53,6 +54,7 @@ else:
             "conversations": "ConversationStore StartedTurn",
             "events": "MobEventStore",
             "executions": "ExecutionStore",
+            "host": "HostStore",
             "operations": "OperationsStore",
             "pauses": "PauseStore",
             "progress": "ProgressStore",

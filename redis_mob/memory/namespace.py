@@ -13,6 +13,7 @@ from redis_mob.memory.clock import Clock
 from redis_mob.memory.config_documents import ConfigDocuments
 from redis_mob.memory.event_log import EventLog
 from redis_mob.memory.flow_schedules import FlowSchedules
+from redis_mob.memory.host_realm import HostRealm
 from redis_mob.memory.kept_webhooks import KeptWebhooks
 from redis_mob.memory.revisions import RevisedDocuments
 from redis_mob.memory.run_progress import RunProgress
@@ -142,6 +143,7 @@ class Namespace:
         self.retention_turn: tuple[str, datetime] = ("", datetime.min.replace(tzinfo=UTC))
         """Who enforces them, and until when."""
         self.webhooks = KeptWebhooks()
+        self.host = HostRealm()
         self.opened: set[Access] = set()
 
     def pauses_of(self, run: MobRun) -> tuple[Pause, ...]:

@@ -13,6 +13,7 @@ from redis_mob.memory.config import MemoryConfigStore
 from redis_mob.memory.conversations import MemoryConversationStore
 from redis_mob.memory.events import MemoryEventStore
 from redis_mob.memory.executions import MemoryExecutionStore
+from redis_mob.memory.host import MemoryHostStore
 from redis_mob.memory.namespace import Access
 from redis_mob.memory.operations import MemoryOperationsStore
 from redis_mob.memory.pauses import MemoryPauseStore
@@ -59,6 +60,7 @@ class MemoryStorage:
         self.webhooks = MemoryWebhookStore(self._access)
         self.records = MemoryRecordStore(self._access)
         self.config = MemoryConfigStore(self._access)
+        self.host = MemoryHostStore(self._access)
 
     async def sweep_blobs(self, older_than: timedelta) -> int:
         """See `MobStorage.sweep_blobs`."""

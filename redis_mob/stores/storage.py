@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from redis_mob.stores.conversations import RedisConversationStore
     from redis_mob.stores.events import RedisEventStore
     from redis_mob.stores.executions import RedisExecutionStore
+    from redis_mob.stores.host import RedisHostStore
     from redis_mob.stores.operations import RedisOperationsStore
     from redis_mob.stores.pauses import RedisPauseStore
     from redis_mob.stores.progress import RedisProgressStore
@@ -173,6 +174,12 @@ class RedisStorage:
         from redis_mob.stores.config import RedisConfigStore
 
         return RedisConfigStore(self._client, self._keys, self._wake_ups)
+
+    @cached_property
+    def host(self) -> RedisHostStore:
+        from redis_mob.stores.host import RedisHostStore
+
+        return RedisHostStore(self._speaking, self._keys)
 
     def __repr__(self) -> str:
         return f"RedisStorage({self._client!r}, namespace={self.namespace!r})"

@@ -20,6 +20,7 @@ from redis_mob.sync.stores import (
     Conversations,
     Events,
     Executions,
+    Host,
     Operations,
     Pauses,
     Progress,
@@ -71,6 +72,7 @@ class MobStorage:
         self.operations = Operations(loop, opened.operations)
         self.records = Records(loop, opened.records)
         self.config = Config(loop, opened.config)
+        self.host = Host(loop, opened.host)
 
     @classmethod
     def open(

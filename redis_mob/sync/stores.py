@@ -12,6 +12,7 @@ from redis_mob.contracts import (
     ConfigSubscription,
     ConversationStore,
     ExecutionStore,
+    HostStore,
     MobEventStore,
     MobRunStore,
     MobRuntimeMetadataStore,
@@ -328,3 +329,16 @@ class Config(Facade[WatchableConfigStore]):
     @feed_length.setter
     def feed_length(self, length: int) -> None:
         self.target.feed_length = length
+
+
+class Host(Facade[HostStore]):
+    """Twins of the methods of `contracts.HostStore`."""
+
+    acquire_fence = twin(HostStore.acquire_fence)
+    renew_fence = twin(HostStore.renew_fence)
+    fence_timing = twin(HostStore.fence_timing)
+    set_fence_timing = twin(HostStore.set_fence_timing)
+    load_head = twin(HostStore.load_head)
+    list_heads = twin(HostStore.list_heads)
+    read_rows = twin(HostStore.read_rows)
+    commit = twin(HostStore.commit)

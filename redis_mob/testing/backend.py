@@ -16,6 +16,7 @@ from redis_mob.contracts import (
     CheckpointStore,
     ConversationStore,
     ExecutionStore,
+    HostStore,
     MobEventStore,
     MobRunStore,
     MobRuntimeMetadataStore,
@@ -61,6 +62,9 @@ class Stores(Protocol):
 
     @property
     def budgets(self) -> BudgetStore | None: ...
+
+    @property
+    def host(self) -> HostStore | None: ...
 
     @property
     def records(self) -> RecordStore | None: ...

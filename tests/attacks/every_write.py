@@ -14,6 +14,7 @@ from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExc
 from redis_mob.models.config import Delete, Put
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
+from redis_mob.models.host import AcquireMode
 from redis_mob.models.labels import LabelChange
 from redis_mob.models.model_usage import UsedBy
 from redis_mob.models.retention import RetentionPolicy
@@ -23,6 +24,7 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
 from redis_mob.testing.samples.driven_runs import ONE_STEP, a_worker, awaited, keys_of, launched, pending, waiting
+from redis_mob.testing.samples.host import batch, changed, created, mob_scope, record_scope
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
@@ -42,6 +44,7 @@ async def every_write(storage: MobStorage) -> dict[str, Write]:
         **await _of_schedules(storage),
         **await _of_pauses(storage),
         **await _of_budgets(storage),
+        **await _of_host(storage),
         **await _of_webhooks(storage),
         "events.append": lambda s: s.events.append(numbered(1, timestamp=NOON)),
         "events.append_batch": lambda s: s.events.append_batch([numbered(2), completed(str(uuid4()))]),
@@ -254,6 +257,22 @@ async def _of_budgets(storage: MobStorage) -> dict[str, Write]:
         ),
         "budgets.forget": lambda s: s.budgets.forget(to_forget),
         "budgets.reopened": lambda s: s.budgets.reopened(to_reopen),
+    }
+
+
+async def _of_host(storage: MobStorage) -> dict[str, Write]:
+    token = (await storage.host.acquire_fence()).token
+    rows = created(mob_scope(), b"0", b"1", b"2")
+    await storage.host.commit(batch("first", token, rows, created(record_scope())))
+    changes = (
+        changed(mob_scope(), 1, b"x", truncate_after=2, drop_before=1, head=b"other"),
+        changed(record_scope(), 1, delete=True),
+        created(record_scope("new"), b"0"),
+    )
+    return {
+        "host.renew_fence": lambda s: s.host.renew_fence(token),
+        "host.commit": lambda s: s.host.commit(batch("second", token, *changes)),
+        "host.acquire_fence": lambda s: s.host.acquire_fence(AcquireMode.TAKEOVER),
     }
 
 

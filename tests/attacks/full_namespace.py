@@ -13,9 +13,11 @@ from datetime import timedelta
 from typing import Any
 
 from redis_mob.connection.calls.replies import Reply
+from redis_mob.contracts import HostStore
 from redis_mob.errors import (
     AlreadyExistsError,
     CasConflictError,
+    InternalError,
     RunAlreadyExistsError,
     SerializationError,
     VersionConflictError,
@@ -37,6 +39,7 @@ from redis_mob.models.config import ConfigChangeEvent, Delete, Put
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import Execution, ExecutionKey, Serves
+from redis_mob.models.host import AcquireMode, ScopeKind
 from redis_mob.models.labels import LabelChange
 from redis_mob.models.limits import Limit
 from redis_mob.models.model_usage import UsedBy
@@ -69,6 +72,7 @@ from redis_mob.testing.samples.driven_runs import (
     started,
     waiting,
 )
+from redis_mob.testing.samples.host import batch, changed, created, mob_scope, record_scope
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
@@ -267,6 +271,7 @@ async def _fill_documents(storage: MobStorage) -> None:
         await storage.runtime_metadata.put_supervisor_authority(mob, authority())
         await storage.runtime_metadata.upsert_external_binding_overlay(mob, overlay(bootstrap_token="token"))  # noqa: S106
     await storage.realm_profiles.create("k", profile())
+    await _fill_host(storage.host)
     await storage.specs.delete_spec("gone")
     await storage.realm_profiles.delete("gone", 1)
     await storage.runtime_metadata.delete_supervisor_authority("gone")
@@ -277,6 +282,39 @@ async def _fill_documents(storage: MobStorage) -> None:
         await storage.config.put("n", "text", {"value": value})
     await storage.config.put("other", "a", "b")
     await storage.config.delete("other", "a")
+
+
+async def _fill_host(host: HostStore) -> None:
+    """A scope of many versions, one that has dropped rows, and one that is deleted."""
+    for _ in range(HOST_TOKEN):
+        await host.acquire_fence(AcquireMode.TAKEOVER)
+    assert all(await _commit_all(host))
+
+
+async def _commit_all(host: HostStore) -> list[bool]:
+    """Whether each batch happened now; in the end none does."""
+    rows = [b"row %d" % number for number in range(12)]
+    batches = [
+        batch("first", HOST_TOKEN, created(mob_scope(), *rows), created(record_scope()), created(_GONE)),
+        batch("second", HOST_TOKEN, changed(mob_scope(), 1, drop_before=10), changed(_GONE, 1, delete=True)),
+    ]
+    batches += [
+        batch(f"{version}", HOST_TOKEN, changed(mob_scope(), version, head=b"head %d" % version))
+        for version in range(2, 12)
+    ]
+    return [await host.commit(one) for one in batches]
+
+
+async def _refused(call: Awaitable[object]) -> str:
+    """What a host store says of what it refuses."""
+    try:
+        return f"not refused: {await call}"
+    except (CasConflictError, InternalError) as error:
+        return str(error)
+
+
+_GONE = record_scope("gone")
+HOST_TOKEN = 12
 
 
 def questions(there: FullNamespace) -> dict[str, Question]:
@@ -446,6 +484,22 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "reservations": lambda s: s.budgets.reservations(),
         "shared budgets": lambda s: s.budgets.shared(),
         "usage of models": lambda s: s.budgets.usage(),
+        "host head": lambda s: s.host.load_head(mob_scope()),
+        "host head, absent": lambda s: s.host.load_head(record_scope("none")),
+        "host rows": lambda s: s.host.read_rows(mob_scope(), 10),
+        "host rows, dropped": lambda s: _refused(s.host.read_rows(mob_scope(), 2)),
+        "host rows, absent": lambda s: s.host.read_rows(record_scope("none")),
+        "host heads of mobs": lambda s: s.host.list_heads(ScopeKind.MOB),
+        "host heads of records": lambda s: s.host.list_heads(ScopeKind.RECORD),
+        "host commit again": lambda s: _commit_all(s.host),
+        "host commit, fenced out": lambda s: _refused(
+            s.host.commit(batch("new", HOST_TOKEN - 1, created(record_scope("new"))))
+        ),
+        "host commit, conflict": lambda s: _refused(
+            s.host.commit(batch("new", HOST_TOKEN, changed(mob_scope(), 5, b"x")))
+        ),
+        "host commit, deleted": lambda s: _refused(s.host.commit(batch("new", HOST_TOKEN, created(_GONE)))),
+        "host renew, fenced out": lambda s: _refused(s.host.renew_fence(HOST_TOKEN - 1)),
         "published": lambda s: s.executions.published(there.driven, "number"),
         "published, absent": lambda s: s.executions.published(there.driven, "none"),
         "send_signal again": lambda s: s.executions.send_signal(
@@ -551,6 +605,9 @@ def _writes_of_documents() -> dict[str, Question]:
         "put overlay, new": lambda s: s.runtime_metadata.put_external_binding_overlay_if_absent("new", overlay()),
         "upsert overlay": lambda s: s.runtime_metadata.upsert_external_binding_overlay("m", overlay()),
         "delete overlays": lambda s: s.runtime_metadata.delete_external_binding_overlays("n"),
+        "host commit, won": lambda s: s.host.commit(
+            batch("won", HOST_TOKEN, changed(mob_scope(), 12, b"x"), created(record_scope("new")))
+        ),
         "config put": lambda s: s.config.put("n", "number", 1),
         "config put_if_absent, new": lambda s: s.config.put_if_absent("other", "a", 1),
         "config apply": lambda s: s.config.apply([Put("n", "new", 1), Delete("n", "text")]),

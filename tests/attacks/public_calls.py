@@ -13,6 +13,7 @@ from redis_mob.contracts import (
     BudgetStore,
     ConversationStore,
     ExecutionStore,
+    HostStore,
     MobEventStore,
     MobRunStore,
     MobRuntimeMetadataStore,
@@ -36,6 +37,7 @@ from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExc
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey
+from redis_mob.models.host import AcquireMode, FenceGrant, FenceTiming, ScopeKind
 from redis_mob.models.labels import LabelChange, Labels
 from redis_mob.models.limits import Counts, Limit
 from redis_mob.models.model_usage import UsedBy
@@ -52,6 +54,7 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import FRAME, INPUTS, LOOP, NEXT_FRAME, NEXT_LOOP, NEXT_RUN, RUN, scene
 from redis_mob.testing.samples.documents import FULL_DEFINITION, FULL_PROFILE, authority, overlay, rotation
 from redis_mob.testing.samples.driven_runs import ONE_STEP, DrivenRun, a_worker, keys_of, over_items, pending
+from redis_mob.testing.samples.host import batch, changed, created, mob_scope, record_scope
 from redis_mob.testing.samples.new_events import completed, failed, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, frame, iteration_entry, loop, step_entry
@@ -62,6 +65,7 @@ CONTRACTS: Mapping[str, type] = {
     "budgets": BudgetStore,
     "conversations": ConversationStore,
     "events": MobEventStore,
+    "host": HostStore,
     "runs": MobRunStore,
     "specs": MobSpecStore,
     "runtime_metadata": MobRuntimeMetadataStore,
@@ -344,6 +348,15 @@ RIGHT: Mapping[str, Any] = {
     "published_of.run_id": FLEET_RUN,
     "copy": COPY,
     "import_run.definition": ONE_STEP,
+    "mode": AcquireMode.TAKEOVER,
+    "token": 1,
+    "timing": FenceTiming(timedelta(seconds=5), timedelta(seconds=20), timedelta(seconds=6), timedelta(seconds=1)),
+    "load_head.scope": mob_scope(),
+    "read_rows.scope": mob_scope(),
+    "read_rows.start": 1,
+    "list_heads.kind": ScopeKind.MOB,
+    "list_heads.after": "a",
+    "batch": batch("second", 1, changed(mob_scope(), 1, b"2", head=b"other"), created(record_scope())),
     "entries": [NewProgress(ProgressSource("a", "a", "root", None, "worker-1", 1, 1), "chunk", "output", value=JSON)],
 }
 
@@ -364,6 +377,8 @@ async def prepared(storage: MobStorage) -> Scene:
     await storage.runtime_metadata.put_supervisor_authority("mob", authority())
     await storage.runtime_metadata.upsert_external_binding_overlay("mob", overlay(**TOKEN))
     await storage.realm_profiles.create("profile", FULL_PROFILE)
+    token = (await storage.host.acquire_fence()).token
+    await storage.host.commit(batch("first", token, created(mob_scope(), b"0", b"1")))
     await storage.records.insert("collection", "record", JSON)
     await storage.config.put("agents", "a", {"meta": {"revision": 1}})
     await storage.schedules.put(schedule(), ONE_STEP)
@@ -445,11 +460,17 @@ async def everything(storage: MobStorage) -> Any:
         [await storage.executions.published(FLEET_RUN, name) for name in ("profile", "1")],
         [(str(scope), one.model_dump_json()) for scope, one in (await storage.budgets.shared()).items()],
         await storage.budgets.usage(),
+        [await storage.host.list_heads(kind) for kind in ScopeKind],
+        await storage.host.read_rows(mob_scope()),
     ]
 
 
 def readable(result: Any) -> Any:
     """A result that has a text, of what every backend knows."""
+    if isinstance(result, FenceGrant):
+        return result.token
+    if isinstance(result, FenceTiming):
+        return str(result)
     if isinstance(result, Webhooks):
         return [result.webhooks, result.unreadable]
     if isinstance(result, WebhookTurn):

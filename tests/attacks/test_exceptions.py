@@ -9,6 +9,7 @@ import pickle
 import pkgutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
 from multiprocessing import get_context
 from typing import Any
 
@@ -42,6 +43,7 @@ SAMPLES: dict[str, Any] = {
     "int | None": 7,
     "bool": True,
     "float | timedelta | None": 2.5,
+    "timedelta": timedelta(seconds=2),
     "Any": {"kept": [1, "a"]},
     "dict[str, str] | None": {"Retry-After": "3"},
     "CallError": CallError("why"),

@@ -10,6 +10,7 @@ GAPS: Mapping[str, str] = {
     "redis_mob on fakeredis does not provide disconnect": "after CLIENT KILL fakeredis refuses every command",
     "sqlite3 does not provide disconnect": "there is no connection to lose",
     "the backend has no store of budgets": "sqlite3 is a backend of the two contracts; the fleet is ours",
+    "the backend has no store of host": "sqlite3 is a backend of the two contracts; this store is for meerkat",
     "the backend has no store of conversations": "sqlite3 is a backend of the two contracts; the fleet is ours",
     "the backend has no store of records": "sqlite3 is a backend of the two contracts; generic records are ours",
     "the backend has no store of executions": "sqlite3 is a backend of the two contracts; the fleet is ours",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, invariant, multiple, rule
@@ -53,8 +53,7 @@ class Specs(Twins):
         answer: Any = self.both(
             lambda storage: storage.specs.put_spec_and_append_event(mob_id, DEFINITIONS["bare"], told, revision)
         )
-        number: Any = answer[0] if isinstance(answer, tuple) else NO_RESULT
-        return number
+        return cast("tuple[int, Any]", answer)[0] if isinstance(answer, tuple) else NO_RESULT
 
     @rule(mob_id=NAMES, revision=st.none() | revisions)
     def delete_spec(self, mob_id: str, revision: int | None) -> None:

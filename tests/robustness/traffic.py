@@ -15,13 +15,16 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from redis_mob import contracts
+from redis_mob.contracts.host_errors import HostFencedOutError
 from redis_mob.models import MobCompleted, MobRunStatus, NewMobEvent
 from redis_mob.models.flow_schedule import ScheduleRecord
+from redis_mob.models.host import AcquireMode, ScopeKind
 from redis_mob.models.retention import RetentionPolicy
 from redis_mob.models.run_copy import RunCopy
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.documents import authority, definition, overlay
 from redis_mob.testing.samples.driven_runs import ONE_STEP, pending
+from redis_mob.testing.samples.host import batch, changed, created, mob_scope
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, authority_input, failure_entry, step_entry
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
@@ -50,6 +53,7 @@ STORES: Mapping[str, type] = {
     "schedules": contracts.ScheduleStore,
     "pauses": contracts.PauseStore,
     "webhooks": contracts.WebhookStore,
+    "host": contracts.HostStore,
 }
 """The stores of a storage, and their contracts."""
 
@@ -69,6 +73,8 @@ READS = {
     "schedules": {"get", "list", "now"},
     "pauses": {"pauses"},
     "webhooks": {"get", "list", "dead_letters"},
+    # the timing is one of the handle
+    "host": {"load_head", "list_heads", "read_rows", "fence_timing", "set_fence_timing"},
     # the index that they may complete is made of the runs, which stay as they are
     "operations": {"runs", "count", "find", "definitions", "summary", "standing", "index_runs"},
     "retention": {"policies", "oldest_runs", "oldest_of_flow", "count_runs", "count_events", "sizes"},
@@ -282,6 +288,33 @@ FURTHER_LOG = {
 }
 """What changes the log, and is no method of its store alone."""
 
+
+HOST = {
+    "acquire_fence": Operation([], lambda s: _acquired(s)),
+    "renew_fence": Operation([range(1, 4)], lambda s, token: s.host.renew_fence(token)),
+    "commit": Operation([NAMES, NUMBERS], lambda s, name, number: _committed(s, name, number)),
+}
+"""Operations of a host store; what is left of a lease is not told, since the clocks of the two differ."""
+
+
+async def _acquired(storage: MobStorage) -> int:
+    return (await storage.host.acquire_fence(AcquireMode.TAKEOVER)).token
+
+
+async def _committed(storage: MobStorage, name: str, number: int) -> bool:
+    """One more row, behind the current token; it is asked for with one that was never given."""
+    try:
+        await storage.host.renew_fence(10**9)
+    except HostFencedOutError as error:
+        token = error.current
+    else:
+        return False
+    found = await storage.host.load_head(mob_scope(name))
+    version, row = found.version if found else 0, b"%d" % number
+    update = changed(mob_scope(name), version, row) if version else created(mob_scope(name), row)
+    return token > 0 and await storage.host.commit(batch(f"{name} {version}", token, update))
+
+
 TRACKS: Mapping[str, Track] = {
     "runs of a": runs_of("a"),
     "runs of b": runs_of("b"),
@@ -295,6 +328,7 @@ TRACKS: Mapping[str, Track] = {
     "schedules": objects(SCHEDULES),
     "pauses": objects(PAUSES),
     "webhooks": objects(WEBHOOKS),
+    "host": objects(HOST),
 }
 """The tracks of a namespace, which share nothing."""
 
@@ -325,5 +359,7 @@ CONTENT: Sequence[Call] = [
     lambda s: _schedules(s),
     lambda s: _paused(s),
     lambda s: _webhooks(s),
+    lambda s: s.host.list_heads(ScopeKind.MOB),
+    *(lambda s, name=name: s.host.read_rows(mob_scope(name), limit=100_000) for name in calls.NAMES),
 ]
 """Everything that a namespace holds in the end."""

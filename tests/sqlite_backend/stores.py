@@ -27,14 +27,14 @@ TABLES = (
 
 class SqliteStores:
     """The stores of a database, over one connection; it has none of executions, nor of what these ask
-    and keep, nor of conversations, budgets or
-    generic records."""
+    and keep, nor of conversations, budgets, hosts or generic records."""
 
     executions = None
     checkpoints = None
     asks = None
     conversations = None
     budgets = None
+    host = None
     records = None
 
     def __init__(self, database: Database) -> None:

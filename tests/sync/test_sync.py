@@ -21,6 +21,7 @@ from redis_mob import InternalError, Mob, MobRun, NotFoundError, StepContext, St
 from redis_mob.contracts import (
     CheckpointStore,
     ExecutionStore,
+    HostStore,
     MobEventStore,
     MobRunStore,
     MobRuntimeMetadataStore,
@@ -51,6 +52,7 @@ TWINS: dict[type, type] = {
     WatchableConfigStore: stores.Config,
     CheckpointStore: stores.Checkpoints,
     ExecutionStore: stores.Executions,
+    HostStore: stores.Host,
     OperationsStore: stores.Operations,
     ProgressStore: stores.Progress,
     SteeringStore: stores.Steering,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from redis_mob.codec.webhooks import MOST_DEAD
 from redis_mob.connection.calls.sessions import LIFETIME
 from redis_mob.contracts.config import FEED_LENGTH
+from redis_mob.models.host import REMEMBERED_COMMITS
 from redis_mob.models.progress import MOST_BYTES_OF_RUN, MOST_ENTRIES
 from redis_mob.models.retention import RetentionPolicies
 from redis_mob.models.retention_text import bound_of_runs, text_of_events
@@ -140,6 +141,12 @@ KINDS = (
         _always(f"what you create, and {MOST_DEAD} dead letters of each"),
         ("webhooks", "webhooks:secrets", "webhooks:progress", "webhooks:dead"),
     ),
+    Kind(
+        "scopes of a host",
+        _always("what its writer commits, until it deletes it"),
+        ("host:scopes", "host:heads", "host:names", "host:rows", "host:fence"),
+    ),
+    Kind("commits of a host", _always(f"the newest {REMEMBERED_COMMITS}"), ("host:commits", "host:order")),
     Kind(
         "threads of LangGraph",
         _always("what you delete or prune; with RedisMobSaver(ttl=...) the last writes"),

@@ -26,7 +26,9 @@ _OF_NAMESPACE = (
     "due ready queued workers lost limits events event_identities events_by_time documents versions history ids tokens "
     "seal_keys seal_key_checks deletions retention schedules scheduled schedule_definitions pauses "
     "webhooks webhook_secrets webhook_progress dead_letters gated gate_times debounces asks conversing "
-    "budgets reservations model_usage generic_records record_places"
+    "budgets reservations model_usage "
+    "host_fence host_scopes host_heads host_names host_rows host_commits host_order "
+    "generic_records record_places"
 )
 _PARENT = "parent"
 OWNERS = {

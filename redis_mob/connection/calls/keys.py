@@ -148,6 +148,20 @@ class Keys:
         """Hash: what calls of handlers that are under way have put aside of budgets."""
         self.model_usage = f"{tag}models:used"
         """Hash: what calls have used in all, by mob, flow, model and currency (codec/model_usage.py)."""
+        self.host_fence = f"{tag}host:fence"
+        """Hash: the highest token of the host store's fence, the end of its lease, the number of commits."""
+        self.host_scopes = f"{tag}host:scopes"
+        """Hash: version, visible rows and last commit of each scope of the host store (lua/lib/host_scopes)."""
+        self.host_heads = f"{tag}host:heads"
+        """Hash: the head of each of these scopes."""
+        self.host_names = f"{tag}host:names"
+        """Sorted set in lexical order: kind and name of each of these scopes."""
+        self.host_rows = f"{tag}host:rows"
+        """Hash: the rows of these scopes, by scope and index."""
+        self.host_commits = f"{tag}host:commits"
+        """Hash: the newest commits of the host store by id, and the digest of what each said."""
+        self.host_order = f"{tag}host:order"
+        """Sorted set: these commits, and the scopes that they deleted, by the number of the commit."""
         self.records = f"{tag}records"
         """Hash: generic records, by collection and key (codec/records.py)."""
         self.record_places = f"{tag}records:places"
@@ -224,6 +238,13 @@ class Keys:
             self.budgets,
             self.reservations,
             self.model_usage,
+            self.host_fence,
+            self.host_scopes,
+            self.host_heads,
+            self.host_names,
+            self.host_rows,
+            self.host_commits,
+            self.host_order,
             self.records,
             self.record_places,
         ]
@@ -280,6 +301,7 @@ _TYPES = {
     **dict.fromkeys(("due", "ready", "queued", "workers", "schedules:due", "schedules:definitions"), "zset"),
     **dict.fromkeys(("webhooks:dead", "records:places"), "zset"),
     **dict.fromkeys(("gated", "gated:times", "asks", "conversing", "conversations"), "zset"),
+    **dict.fromkeys(("host:names", "host:order"), "zset"),
     "seal_keys": "set",
 }
 

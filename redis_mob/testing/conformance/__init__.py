@@ -36,6 +36,7 @@ from redis_mob.testing.conformance.due_work import TestDueWork, TestWorkers
 from redis_mob.testing.conformance.event_log import TestEventBatches, TestEventLog, TestStoredEvents
 from redis_mob.testing.conformance.executions import TestCancellation, TestComparing, TestFleetRuns
 from redis_mob.testing.conformance.flow_state import TestFlowState, TestRunSnapshots
+from redis_mob.testing.conformance.host import TestHostCommits, TestHostFence, TestHostScopes
 from redis_mob.testing.conformance.interrupted_changes import TestInterruptedChanges
 from redis_mob.testing.conformance.items import TestItems
 from redis_mob.testing.conformance.labels import TestLabels
@@ -46,6 +47,7 @@ from redis_mob.testing.conformance.ledgers import (
     TestStepLedger,
     TestStepLedgerOutputs,
 )
+from redis_mob.testing.conformance.overlays import TestOverlays
 from redis_mob.testing.conformance.pruning import TestPruning, TestStructuralEvents
 from redis_mob.testing.conformance.realm_profiles import (
     TestRealmProfileRevisions,
@@ -57,7 +59,6 @@ from redis_mob.testing.conformance.run_status import TestRunStatus
 from redis_mob.testing.conformance.runs import TestDamagedRuns, TestListsOfRuns, TestNamesInRuns, TestRuns
 from redis_mob.testing.conformance.runtime_metadata import (
     TestMetadataOfMobs,
-    TestOverlays,
     TestSupervisorAuthority,
     TestSupervisorSuccession,
     TestUnreadableMetadata,
@@ -109,6 +110,9 @@ __all__ = [
     "TestFleetRuns",
     "TestFlowState",
     "TestFrames",
+    "TestHostCommits",
+    "TestHostFence",
+    "TestHostScopes",
     "TestInterruptedChanges",
     "TestInterruptedSubscriptions",
     "TestItems",

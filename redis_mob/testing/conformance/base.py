@@ -16,6 +16,7 @@ from redis_mob.contracts import (
     CheckpointStore,
     ConversationStore,
     ExecutionStore,
+    HostStore,
     MobEventStore,
     MobRunStore,
     MobRuntimeMetadataStore,
@@ -106,6 +107,10 @@ class Guarantee:
     @pytest.fixture
     def budgets(self, stores: Stores) -> BudgetStore:
         return given("budgets", stores.budgets)
+
+    @pytest.fixture
+    def host(self, stores: Stores) -> HostStore:
+        return given("host", stores.host)
 
     @pytest.fixture
     def records(self, stores: Stores) -> RecordStore:
