@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         WebhookStore,
     )
     from redis_mob.memory.storage import MemoryStorage
+    from redis_mob.past.view import PastStorage
     from redis_mob.stores.storage import RedisStorage
 
 
@@ -158,6 +159,18 @@ class MobStorage:
 
     def __repr__(self) -> str:
         return f"MobStorage({self._backend!r})"
+
+    def at(self, cursor: int) -> PastStorage:
+        """Runs and events of the namespace as they were behind the event of a cursor, to be read (contract: past-1).
+
+        `at(cursor).runs` and `.events` have the reading methods of `runs` and `events`. Nothing is read before these
+        are called, and nothing is kept for it: each run is led back by its log of inputs, its events and its ledgers.
+        0 is before the first event; at the newest cursor of the log a run is as it is stored now.
+        Raises ValidationError for a negative cursor.
+        """
+        from redis_mob.past.view import PastStorage
+
+        return PastStorage(cursor, self.events, self.runs, self.executions)
 
     async def resolve(self, token: str) -> WriteOutcome:
         """Learn what became of a write that raised OutcomeUnknownError, from the token of the error.

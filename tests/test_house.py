@@ -22,7 +22,7 @@ FLOORS = (
     {"contracts", "codec", "kernel", "security"},
     {"connection", "payloads"},
     {"notifications", "admin", "backup"},
-    {"stores", "memory"},
+    {"stores", "memory", "past"},
     {"storage"},
     {"webhooks"},
     {"fleet"},

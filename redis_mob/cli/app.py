@@ -36,7 +36,7 @@ def _named(names: str) -> Iterable[_Command]:
 
 COMMANDS = (
     *_named("run start worker signal inbox answer mcp ui conversation conversations budget"),
-    *_named("ls count show tail"),
+    *_named("ls count show diff tail"),
     _Command("history", "tail", "history"),
     *_named("watch workers queues"),
     *_named("definitions releases move verify export"),
@@ -53,7 +53,7 @@ COMMANDS = (
     _Command("retry", "fork", help="Another name of fork."),
 )
 
-READERS = {"ls", "show", "count", "inbox", "queues", "workers", "releases", "definitions", "stats"}
+READERS = {"ls", "show", "diff", "count", "inbox", "queues", "workers", "releases", "definitions", "stats"}
 """The modules of commands that read something, print it and end."""
 
 

@@ -20,7 +20,7 @@ from redis_mob.models.flow_events import (
     SupervisorEscalation,
     TopologyViolation,
 )
-from redis_mob.operations.run_events import run_of
+from redis_mob.past.run_events import run_of
 
 SHORT_ID = 8
 """Characters of the id of a run that a line has: it often is enough to find the run by."""

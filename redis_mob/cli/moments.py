@@ -16,8 +16,11 @@ def parse_moment(option: str, text: str | None, now: datetime) -> datetime | Non
 
     Raises ValidationError naming the option.
     """
-    if text is None:
-        return None
+    return None if text is None else moment_of(option, text, now)
+
+
+def moment_of(option: str, text: str, now: datetime) -> datetime:
+    """The moment that a text names, as `parse_moment` reads and refuses it."""
     try:
         if (ago := _AGO.fullmatch(text)) is not None:
             return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})

@@ -15,9 +15,9 @@ from redis_mob.models.flow import FlowStepStatus, FrameScope
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.order import natural_key
 from redis_mob.models.pause import Pause
+from redis_mob.models.state_of import STATE_OF_EXECUTION, STATE_OF_NODE, STATE_OF_STEP
+from redis_mob.models.states import State as State
 from redis_mob.models.transition import RunView
-from redis_mob.operations.state_of import STATE_OF_EXECUTION, STATE_OF_NODE, STATE_OF_STEP
-from redis_mob.operations.states import State as State
 from redis_mob.operations.step_times import Span
 
 MOST_RETRIED = 20

@@ -14,7 +14,7 @@ from redis_mob.cli.words import state_text, time_text
 from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.operations.admin.run_lists import RunLists
 from redis_mob.operations.past_reading import state_at
-from redis_mob.operations.time_travel import RunMoment
+from redis_mob.past.time_travel import RunMoment
 from redis_mob.security.sealing import SealKeyring
 
 

@@ -14,6 +14,7 @@ from redis_mob.cli.budget_text import budget_lines
 from redis_mob.cli.console import printable
 from redis_mob.cli.traceback_place import place_in
 from redis_mob.cli.words import SHORT_REASON, attributes_text, duration_text, size_text, state_text, time_text
+from redis_mob.models.states import State
 from redis_mob.operations.run_description import (
     EscalationDescription,
     FailureDescription,
@@ -25,7 +26,6 @@ from redis_mob.operations.run_description import (
     StepDescription,
     WaitsFor,
 )
-from redis_mob.operations.states import State
 
 MOST_TOLD = 5
 """Failures, retries and waits that stand above the tree, each."""

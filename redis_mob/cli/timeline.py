@@ -12,8 +12,8 @@ from rich.text import Text
 from redis_mob.cli.console import printable
 from redis_mob.cli.words import STYLES, duration_text
 from redis_mob.fleet.waiters import signal_of
+from redis_mob.models.states import State
 from redis_mob.operations.run_description import MemberDescription, RunDescription, StepDescription
-from redis_mob.operations.states import State
 
 AT_WORK, PAUSED, AWAITING, FAILED = "█", "─", "╌", "✗"
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from redis_mob.cli.console import printable
 from redis_mob.models.labels import AttributeValue, attribute_text
-from redis_mob.operations.states import State
+from redis_mob.models.states import State
 
 SHORT_REASON = 200
 """Characters of the reason of a failure that are shown in a line."""

@@ -11,10 +11,10 @@ from redis_mob.fleet.dispatch import dispatch_step, is_wanted
 from redis_mob.fleet.escalation import end_late_escalations, give_up_escalations, holds_up
 from redis_mob.fleet.item_dispatch import begin_more
 from redis_mob.fleet.run_end import abort, cancel, tell_end
-from redis_mob.fleet.topology import is_forbidden
-from redis_mob.fleet.transition_builder import LOOP_SKIPPED, SYSTEM_MEMBER, TransitionBuilder, exhausted_text
+from redis_mob.fleet.transition_builder import SYSTEM_MEMBER, TransitionBuilder
 from redis_mob.fleet.waits import end_a_wait
 from redis_mob.kernel.actions import (
+    MOST_ACTIONS,
     AbortRun,
     Action,
     EvaluateUntil,
@@ -27,6 +27,8 @@ from redis_mob.kernel.actions import (
 from redis_mob.kernel.conditions import evaluate
 from redis_mob.kernel.plan import next_actions
 from redis_mob.kernel.seeds import body_frame_id
+from redis_mob.kernel.told_reasons import LOOP_SKIPPED, exhausted_text
+from redis_mob.kernel.topology import is_forbidden
 from redis_mob.models.flow import FlowStepStatus, LoopPhase
 from redis_mob.models.flow_events import FlowStarted, StepSkipped
 from redis_mob.models.flow_spec import FrameSpec, RepeatUntilSpec
@@ -38,11 +40,6 @@ _ROW_STATUS = {
     FlowStepStatus.FAILED: StepRunStatus.FAILED,
     FlowStepStatus.SKIPPED: StepRunStatus.SKIPPED,
 }
-
-
-MOST_ACTIONS = 500
-"""How many actions of the kernel one decision carries out: neither the worker nor the server stands still for long,
-however many steps become ready at once, or are recorded at the end of a run."""
 
 
 def advance_fully(builder: TransitionBuilder) -> None:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from operator import is_
 from typing import Any
 
-from redis_mob.errors import shown
 from redis_mob.fleet.deadline import next_deadline
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.said import MOST_REPEATED, bounded
@@ -18,6 +17,7 @@ from redis_mob.kernel.commands import Frame
 from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine
+from redis_mob.kernel.told_reasons import NOT_REACHED
 from redis_mob.models.ask import Ask
 from redis_mob.models.base import changed_keys
 from redis_mob.models.definition import MobDefinition
@@ -38,19 +38,8 @@ from redis_mob.models.transition import NodeKey, RecordedOutput, RunView, Transi
 MOST_REASONS = 10
 """Of how many items that failed the reason is kept, for that of their step."""
 
-LOOP_SKIPPED = "the loop around it was skipped"
-"""Why a step is skipped that was never in a frame; replays of the log know it by this."""
-
-NOT_REACHED = "what it depends on did not complete"
-"""Why a step is skipped that waited for others; replays of the log know it by this."""
-
 UNFINISHED = timedelta(seconds=1)
 """After this time another worker goes on with a run of which a decision has left a part."""
-
-
-def exhausted_text(loop_id: str) -> str:
-    """How the reason of a run begins whose loop is exhausted; replays of the log know it by this."""
-    return f"loop {shown(loop_id)}: its condition did not hold after "
 
 
 def target(member: str) -> AgentRuntimeId:

@@ -27,6 +27,10 @@ from redis_mob.models.flow import FlowStepStatus, FramePhase, LoopPhase
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run_status import MobRunStatus
 
+MOST_ACTIONS = 500
+"""How many of these one decision carries out: neither the worker nor the server stands still for long, however many
+steps become ready at once, or are recorded at the end of a run."""
+
 _TERMINALIZE = {
     MobRunStatus.COMPLETED: Run.TERMINALIZE_COMPLETED,
     MobRunStatus.FAILED: Run.TERMINALIZE_FAILED,

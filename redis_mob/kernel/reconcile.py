@@ -57,6 +57,14 @@ def reconcile(run: MobRun, flow: FlowSpec | None = None) -> tuple[Difference, ..
     return (*_schema(run), *_queues(run), *_scheduler(run, flow), *_log(run))
 
 
+def is_at_rest(run: MobRun, flow: FlowSpec) -> bool:
+    """Whether ready queues, lists and slots of a run are as its nodes and loops say, as they are behind each decision.
+
+    Between two inputs of one decision they mostly are not.
+    """
+    return next(_queues(run), None) is None and next(_scheduler(run, flow), None) is None
+
+
 def _schema(run: MobRun) -> Iterator[Difference]:
     if run.schema_version < FIRST_RECOVERABLE_SCHEMA and run.status is MobRunStatus.RUNNING:
         yield Difference("run", "schema_version", f"at least {FIRST_RECOVERABLE_SCHEMA}", run.schema_version)

@@ -21,6 +21,8 @@ from redis_mob.models.ledger import StepLedgerEntry
 from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.order import natural_key
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.state_of import STATE_OF_EXECUTION, STATE_OF_NODE
+from redis_mob.models.states import State
 from redis_mob.models.subflow import CHILD_NEWS
 from redis_mob.models.transition import NodeKey, RunView
 from redis_mob.models.worker import LiveWorker
@@ -40,8 +42,6 @@ from redis_mob.operations.run_description import (
     WorkerAtWork,
     seconds_between,
 )
-from redis_mob.operations.state_of import STATE_OF_EXECUTION, STATE_OF_NODE
-from redis_mob.operations.states import State
 from redis_mob.operations.step_times import Span, StepTimes
 from redis_mob.operations.waiting import member_waits_for, node_waits_for, run_waits_for
 

@@ -44,7 +44,7 @@ async def stored_run(
     definition = await (definitions or Definitions(executions)).of(view)
     events = None
     if attempts:
-        from redis_mob.operations.run_events import events_of
+        from redis_mob.past.run_events import events_of
 
         events = await events_of(storage.events, view.run.run_id, view.launched_at, view.run.completed_at)
     return StoredRun(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from redis_mob.codec.moves import release_name
 from redis_mob.errors import CasConflictError, NotFoundError, shortened, shown
 from redis_mob.models.worker import WorkerRecord
-from redis_mob.operations.run_events import checked_run_id
+from redis_mob.past.run_events import checked_run_id
 from redis_mob.storage import MobStorage
 
 

@@ -11,9 +11,9 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.transition import RunView
 from redis_mob.operations.audit import concerned_run
-from redis_mob.operations.loop_answers import LoopAnswers
-from redis_mob.operations.run_events import checked_run_id, events_of
-from redis_mob.operations.time_travel import RunMoment, RunPast
+from redis_mob.past.loop_answers import LoopAnswers
+from redis_mob.past.run_events import checked_run_id, events_missing, events_of
+from redis_mob.past.time_travel import RunMoment, RunPast
 from redis_mob.storage import MobStorage
 
 
@@ -48,10 +48,7 @@ async def read_past(storage: MobStorage, run_id: str, definitions: Definitions |
         concerned=concerned_run,
     )
     if found is None:
-        raise NotFoundError(
-            f"the log does not have all events of run {run_id} any more, or too many others lie between them: "
-            "its past cannot be told"
-        )
+        raise events_missing(run_id)
     events = [event for event in found if event.run_id is not None]
     actions = [event for event in found if event.run_id is None]
     # What is read after the events knows of each of them what came of it.

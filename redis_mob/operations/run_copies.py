@@ -21,9 +21,9 @@ from redis_mob.models.events import MobEvent
 from redis_mob.models.problems import problems
 from redis_mob.models.run_copy import CheckpointsCopy, EventCopy, ExecutionCopy, ItemsCopy, RunCopy, SignalCopy
 from redis_mob.models.run_summary import RunFilter
-from redis_mob.operations.run_events import checked_run_id, events_of, pages_after, run_of
 from redis_mob.operations.run_list import every_run
 from redis_mob.operations.verifying import read_whole
+from redis_mob.past.run_events import checked_run_id, events_of, pages_after, run_of
 from redis_mob.storage import MobStorage
 
 FORMAT = "redis_mob runs"

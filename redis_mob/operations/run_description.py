@@ -12,9 +12,9 @@ from redis_mob.models.fork import ForkedFrom
 from redis_mob.models.labels import AttributeValue
 from redis_mob.models.pause import Pause
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.states import State
 from redis_mob.models.subflow import ParentRun
 from redis_mob.operations.budget_lines import BudgetLine
-from redis_mob.operations.states import State
 
 
 class Attempt(Model):

@@ -12,7 +12,7 @@ from redis_mob.codec.event_kinds import event_kind
 from redis_mob.errors import NotFoundError
 from redis_mob.models.events import EVENT_KINDS, MobEvent, flow_of_kind, terminal_identity
 from redis_mob.models.flow_events import FlowStarted
-from redis_mob.operations.run_events import beginning_of, checked_run_id, pages_after, run_of
+from redis_mob.past.run_events import beginning_of, checked_run_id, pages_after, run_of
 from redis_mob.storage import MobStorage
 
 KINDS = EVENT_KINDS

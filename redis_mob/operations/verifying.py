@@ -12,9 +12,9 @@ from redis_mob.models.order import natural_key
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.models.transition import RunView
-from redis_mob.operations.run_events import checked_run_id, events_of
 from redis_mob.operations.run_list import every_run
 from redis_mob.operations.verification import ReadRun, RunDifference, RunVerification, differences
+from redis_mob.past.run_events import checked_run_id, events_of
 from redis_mob.storage import MobStorage
 
 _TRIES = 50

@@ -41,6 +41,7 @@ class FleetAdmin(Facade[asynchronous.FleetAdmin]):
     unfinished_deletions = twin(asynchronous.FleetAdmin.unfinished_deletions)
     describe = twin(asynchronous.FleetAdmin.describe)
     state_at = twin(asynchronous.FleetAdmin.state_at)
+    diff = twin(asynchronous.FleetAdmin.diff)
     tail = followed(asynchronous.FleetAdmin.tail)
     watch = followed(asynchronous.FleetAdmin.watch)
     set_retention = twin(asynchronous.FleetAdmin.set_retention)

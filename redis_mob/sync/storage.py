@@ -11,6 +11,7 @@ from redis_mob.connection.retry import RetryPolicy
 from redis_mob.payloads.settings import PayloadSettings
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.sync.loop_thread import LoopThread
+from redis_mob.sync.past import PastStorage
 from redis_mob.sync.stores import (
     Asks,
     Budgets,
@@ -112,6 +113,10 @@ class MobStorage:
 
     def __repr__(self) -> str:
         return f"sync.{self.loop.value!r}"
+
+    def at(self, cursor: int) -> PastStorage:
+        """See `redis_mob.MobStorage.at`."""
+        return PastStorage(self.loop, self.loop.value.at(cursor))
 
     def resolve(self, token: str) -> WriteOutcome:
         """Learn what became of a write that raised OutcomeUnknownError, from the token of the error."""

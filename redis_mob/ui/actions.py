@@ -15,7 +15,7 @@ from redis_mob.errors import NotFoundError, ValidationError, shown
 from redis_mob.fleet.signals import Signals
 from redis_mob.operations.audit import OperatorAction, record
 from redis_mob.operations.forking import UNCHANGED
-from redis_mob.operations.run_events import checked_run_id
+from redis_mob.past.run_events import checked_run_id
 from redis_mob.ui.answers import body, reply
 from redis_mob.ui.context import PageServices, User, operator, services
 from redis_mob.ui.receipts import Receipts, Told

@@ -14,8 +14,8 @@ from redis_mob.kernel.seeds import loop_instance_id
 from redis_mob.models.flow import FrameScope
 from redis_mob.models.transition import RunView
 from redis_mob.operations.past_reading import ReadPast, read_past
-from redis_mob.operations.run_events import checked_run_id
-from redis_mob.operations.time_travel import NodeMoment, RunMoment, node_id
+from redis_mob.past.run_events import checked_run_id
+from redis_mob.past.time_travel import NodeMoment, RunMoment, node_id
 from redis_mob.ui.answers import reply
 from redis_mob.ui.context import services, user
 from redis_mob.ui.feed.messages import small

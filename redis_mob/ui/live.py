@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from redis_mob.models.base import U64_MAX
-from redis_mob.operations.run_events import checked_run_id
+from redis_mob.past.run_events import checked_run_id
 from redis_mob.ui.answers import number_in
 from redis_mob.ui.context import is_still_known, user
 from redis_mob.ui.feed.hub import MOST_TABS, Hub

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from redis_mob.contracts import MobEventStore
 from redis_mob.models.events import MobEvent
 from redis_mob.operations.audit import concerned_run
-from redis_mob.operations.run_events import EARLIER, MOST_LOOKED_AT, PAGE
+from redis_mob.past.run_events import EARLIER, MOST_LOOKED_AT, PAGE
 
 
 class LogPage(NamedTuple):

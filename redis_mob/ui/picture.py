@@ -23,7 +23,7 @@ from redis_mob.models.flow_spec import (
     RepeatUntilSpec,
 )
 from redis_mob.models.order import dependency_order
-from redis_mob.operations.time_travel import node_id as node_id_of
+from redis_mob.past.time_travel import node_id as node_id_of
 from redis_mob.ui.layout import GAP_X, GAP_Y, Arrangement, Size, arranged
 
 NODE_WIDTH, NODE_HEIGHT = 168.0, 48.0

@@ -15,7 +15,7 @@ from redis_mob.errors import NotFoundError
 from redis_mob.models.events import MobEvent
 from redis_mob.operations.inspection import describe
 from redis_mob.operations.run_description import RunDescription
-from redis_mob.operations.run_events import beginning_of, checked_run_id
+from redis_mob.past.run_events import beginning_of, checked_run_id
 from redis_mob.ui.answers import number_in, raw, reply
 from redis_mob.ui.bounds import MOST_IN_PASSING, bounded, clipped, json_text
 from redis_mob.ui.context import services

@@ -179,3 +179,38 @@ def test_a_run_is_shown_as_it_was(tmp_path: Path, options: tuple[str, ...], with
     before = redis_mob(tmp_path, "show", run_id, "--at", "0", *options)
     assert before.out == f"run {run_id}  pending before its first event\n"
     assert redis_mob(tmp_path, "show", run_id, "--at", "-1", *options).status == 2
+
+
+def test_what_of_a_run_differs_is_a_line_for_each(tmp_path: Path, options: tuple[str, ...], within: Any) -> None:
+    """Contract: past-7."""
+    run_id: str = within(failed_chain)
+    events = [json.loads(line) for line in redis_mob(tmp_path, "history", run_id, "--json", *options).out.splitlines()]
+    began, over = events[1]["cursor"], events[-1]["cursor"]
+    shown = redis_mob(tmp_path, "diff", run_id[:8], str(began), str(over), *options)
+    assert (shown.status, shown.err) == (0, "")
+    first, *lines = shown.out.splitlines()
+    told = json.loads(redis_mob(tmp_path, "diff", run_id, str(began), str(over), "--json", *options).out)
+    assert first == f"run {run_id}  from event {began} to event {over}: {len(told['changes'])} differ"
+    assert lines[0] == "  status: running -> failed"
+    assert f"  node {run_id}-root/a: Running -> Completed" in lines
+    assert "  step row a[worker-1]: - -> completed" in lines
+    assert len(lines) == len(told["changes"])
+    same = redis_mob(tmp_path, "diff", run_id, str(over), "9999-01-01", *options)
+    assert same.out == f"run {run_id}  from event {over} to event {over}: nothing differs\n"
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        (("yesterday", "1"), "A is no cursor, and is no time: 'yesterday'"),
+        (("1", "9" * 5000), "B is no cursor, and is no time"),
+        (("0", "0"), "was there neither at cursor 0 nor at cursor 0"),
+    ],
+)
+def test_what_names_no_event_is_refused(
+    tmp_path: Path, options: tuple[str, ...], within: Any, places: tuple[str, str], message: str
+) -> None:
+    run_id: str = within(failed_chain)
+    refused = redis_mob(tmp_path, "diff", run_id, *places, *options)
+    assert refused.status == 2
+    assert message in " ".join(refused.err.split())

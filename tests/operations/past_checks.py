@@ -8,16 +8,16 @@ from datetime import timedelta
 from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
+from redis_mob.models.states import State
 from redis_mob.models.transition import RunView
-from redis_mob.operations.loop_answers import LoopAnswers
 from redis_mob.operations.run_description import (
     LoopDescription,
     NodeDescription,
     RunDescription,
     StepDescription,
 )
-from redis_mob.operations.states import State
-from redis_mob.operations.time_travel import RunMoment, RunPast
+from redis_mob.past.loop_answers import LoopAnswers
+from redis_mob.past.time_travel import RunMoment, RunPast
 from tests.fleet.simulation import NOON
 
 

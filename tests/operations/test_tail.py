@@ -14,9 +14,10 @@ from redis_mob.models.events import MobEvent
 from redis_mob.models.progress import RunOver, StreamChunk
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.unknown_event import UnknownEvent
-from redis_mob.operations import run_events, tailing
+from redis_mob.operations import tailing
 from redis_mob.operations.fleet_admin import FleetAdmin
-from redis_mob.operations.run_events import beginning_of, cursor_before, run_of
+from redis_mob.past import run_events
+from redis_mob.past.run_events import beginning_of, cursor_before, run_of
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.driven_runs import ONE_STEP, pending
 from redis_mob.testing.samples.new_events import new_event, numbered

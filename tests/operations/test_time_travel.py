@@ -16,11 +16,11 @@ from redis_mob.models.execution import Execution
 from redis_mob.models.flow import LoopPhase
 from redis_mob.models.flow_events import FlowCanceled
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.states import State
 from redis_mob.models.transition import RunView
 from redis_mob.operations.describing import StoredRun
 from redis_mob.operations.run_description import RunDescription
-from redis_mob.operations.states import State
-from redis_mob.operations.time_travel import RunMoment, RunPast
+from redis_mob.past.time_travel import RunMoment, RunPast
 from tests.fleet import everything
 from tests.fleet.everything import ALWAYS
 from tests.fleet.flows import loop, mob, node, step

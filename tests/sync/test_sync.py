@@ -37,7 +37,8 @@ from redis_mob.contracts import (
 from redis_mob.flows import step as in_flow
 from redis_mob.models import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin as AsyncFleetAdmin
-from redis_mob.sync import Fleet, FleetAdmin, MobStorage, stores
+from redis_mob.past import view
+from redis_mob.sync import Fleet, FleetAdmin, MobStorage, past, stores
 from redis_mob.sync.twins import Twin
 from redis_mob.testing.samples.new_events import numbered
 from tests.fleet.flows import FLOW, mob, step
@@ -59,6 +60,8 @@ TWINS: dict[type, type] = {
     TransferStore: stores.Transfers,
     redis_mob.Fleet: Fleet,
     AsyncFleetAdmin: FleetAdmin,
+    view.PastEvents: past.PastEvents,
+    view.PastRuns: past.PastRuns,
 }
 
 OF_THE_ENGINE = {"keep_alive", "listen"}
@@ -99,7 +102,7 @@ def test_every_public_method_has_its_twin(contract: type) -> None:
     assert all(inspect.getdoc(method) for method in twins.values())
 
 
-@pytest.mark.parametrize("name", ["open", "resolve"])
+@pytest.mark.parametrize("name", ["open", "resolve", "at"])
 def test_the_doors_take_the_same(name: str) -> None:
     ours, theirs = (inspect.signature(getattr(door, name)) for door in (MobStorage, redis_mob.MobStorage))
     assert ours.parameters == theirs.parameters
@@ -124,6 +127,19 @@ def test_an_operator_lists_runs(storage: MobStorage) -> None:
     assert [run.run_id for run in admin.all_runs(text='"n":1')] == [ids[1]]
     assert admin.count()[MobRunStatus.PENDING] == len(ids)
     assert admin.find(ids[0]) == ids[0]
+
+
+def test_runs_and_events_as_they_were(storage: MobStorage) -> None:
+    fleet = a_fleet(storage)
+    with fleet.working():
+        run: MobRun = fleet.wait(fleet.start(FLOW))
+    end = storage.events.latest_cursor()
+    began = storage.at(1)
+    assert (began.cursor, repr(began), began.events.latest_cursor()) == (1, "sync.PastStorage(1)", 1)
+    then = began.runs.get_run(run.run_id)
+    assert then is not None and then.status is MobRunStatus.RUNNING
+    assert storage.at(end).runs.list_runs("mob") == [run]
+    assert FleetAdmin(storage).diff(run.run_id, 1, end).changes[0].after == "completed"
 
 
 def test_a_flow_runs_with_a_worker_in_the_background(storage: MobStorage) -> None:

@@ -13,7 +13,7 @@ from redis_mob.kernel.seeds import loop_instance_id, root_frame_id
 from redis_mob.models.conditions import EqCondition
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowSpec, FrameSpec, RepeatUntilSpec
-from redis_mob.operations.time_travel import node_id
+from redis_mob.past.time_travel import node_id
 from redis_mob.ui.layout import arranged
 from redis_mob.ui.picture import Box, Node, Picture, picture_of
 from tests.fleet.everything import EVERYTHING as FLOW_OF_EVERYTHING

@@ -16,7 +16,10 @@ from redis_mob.operations.run_description import RunDescription
 from redis_mob.operations.tailing import EventFilter, tail
 
 if TYPE_CHECKING:
-    from redis_mob.operations.time_travel import RunMoment
+    from datetime import datetime
+
+    from redis_mob.operations.run_diff import RunDiff
+    from redis_mob.past.time_travel import RunMoment
 
 
 class RunViews(AdminBase):
@@ -49,6 +52,18 @@ class RunViews(AdminBase):
         from redis_mob.operations.past_reading import state_at  # with the models of events, which few ask for
 
         return await state_at(self._storage, text("run_id", run_id), cursor)
+
+    async def diff(self, run_id: str, before: int | datetime, after: int | datetime) -> RunDiff:
+        """What of a run differs between two cursors: status, steps, frames, nodes, loops, outputs and rows of ledgers
+        (contract: past-7).
+
+        A time stands for the last event before it. `before` may be the later one: then what came is what goes.
+        Raises NotFoundError if the run was there at neither, or as `storage.at(cursor).runs.get_run` does;
+        ValidationError for a negative cursor, InternalError for a time without a zone.
+        """
+        from redis_mob.operations.run_diff import diff  # with the models of events, which few ask for
+
+        return await diff(self._storage, text("run_id", run_id), before, after)
 
     def tail(
         self,

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from redis_mob.errors import EpochChangedError, EventsTrimmedError, MobStoreError, SerializationError
 from redis_mob.models.events import MobEvent
-from redis_mob.operations.run_events import cursor_before
+from redis_mob.past.run_events import cursor_before
 from redis_mob.storage import MobStorage
 from redis_mob.ui.feed.messages import small
 from redis_mob.ui.feed.window import FAILURE_SPAN, Window

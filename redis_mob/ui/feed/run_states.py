@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from redis_mob.models.base import format_timestamp
+from redis_mob.models.states import State
 from redis_mob.operations.run_description import NodeDescription, RunDescription, StepDescription
-from redis_mob.operations.states import State
 from redis_mob.ui.run_nodes import nodes_of
 
 States = Mapping[str, Mapping[str, Any]]

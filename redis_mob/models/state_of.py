@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow import FlowStepStatus, NodeStatus
-from redis_mob.operations.states import State
+from redis_mob.models.states import State
 
 STATE_OF_NODE = {
     NodeStatus.PENDING: State.WAITING,

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from operator import itemgetter
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -33,12 +33,12 @@ from redis_mob.models.flow_events import (
     StepTargetFailed,
 )
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.state_of import STATE_OF_NODE
+from redis_mob.models.states import State
 from redis_mob.models.transition import NodeKey
-from redis_mob.operations.flow_replay import FlowReplay
-from redis_mob.operations.frame_replay import Frame, Loop
-from redis_mob.operations.loop_answers import LoopAnswers
-from redis_mob.operations.state_of import STATE_OF_NODE
-from redis_mob.operations.states import State
+from redis_mob.past.flow_replay import FlowReplay
+from redis_mob.past.frame_replay import Frame, Loop
+from redis_mob.past.loop_answers import LoopAnswers
 
 _AT = itemgetter(0)
 
@@ -112,7 +112,7 @@ class RunPast:
         flow_id: str,
         events: Iterable[MobEvent],
         answers: Mapping[str, LoopAnswers] | None = None,
-    ) -> RunPast:
+    ) -> Self:
         """What all of these events changed."""
         past = cls(definition, run_id, flow_id, answers)
         for event in events:
@@ -157,9 +157,9 @@ class RunPast:
     def at(self, cursor: int) -> RunMoment:
         """The run behind its last event whose cursor is not greater than this."""
         place = bisect_right(self.cursors, cursor) - 1
-        status = _last(self._statuses, cursor)
-        nodes = ((key, found) for key, changes in self._nodes.items() if (found := _last(changes, cursor)))
-        bodies = ((key, number) for key, changes in self._bodies.items() if (number := _last(changes, cursor)))
+        status = last_of(self._statuses, cursor)
+        nodes = ((key, found) for key, changes in self._nodes.items() if (found := last_of(changes, cursor)))
+        bodies = ((key, number) for key, changes in self._bodies.items() if (number := last_of(changes, cursor)))
         return RunMoment.unchecked(
             run_id=self._run_id,
             cursor=self.cursors[place] if place >= 0 else 0,
@@ -172,7 +172,7 @@ class RunPast:
     def _node(self, key: NodeKey, since: int, state: State, cursor: int) -> NodeMoment:
         members, completed = _NO_MEMBERS, 0
         if (changed := self._members.get(key)) is not None:
-            known = ((name, _last(changes, cursor)) for name, changes in changed.items())
+            known = ((name, last_of(changes, cursor)) for name, changes in changed.items())
             members = SortedDict((name, found[1]) for name, found in known if found is not None)
             completed = sum(one is State.COMPLETED for one in members.values())
         has_waited = state is State.WAITING and self._nodes[key][0][0] == since
@@ -251,7 +251,7 @@ class RunPast:
         self._touched.update(dict.fromkeys(canceled, NodeStatus.CANCELED))
 
 
-def _last(changes: list[tuple[int, Any]], cursor: int) -> tuple[int, Any] | None:
+def last_of(changes: list[tuple[int, Any]], cursor: int) -> tuple[int, Any] | None:
     """The last of these changes up to a cursor."""
     if changes and changes[-1][0] <= cursor:
         return changes[-1]

@@ -11,17 +11,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from heapq import heappush
 
-from redis_mob.fleet.topology import is_forbidden
-from redis_mob.fleet.transition_builder import LOOP_SKIPPED, NOT_REACHED, exhausted_text
 from redis_mob.kernel.frame import ENDED
 from redis_mob.kernel.seeds import body_frame_id, loop_instance_id, root_frame_id
+from redis_mob.kernel.told_reasons import LOOP_SKIPPED, NOT_REACHED, exhausted_text
+from redis_mob.kernel.topology import is_forbidden
 from redis_mob.models.definition import LimitsSpec, MobDefinition
 from redis_mob.models.flow import NodeStatus
 from redis_mob.models.flow_spec import DependsOnMode, FrameStepSpec
 from redis_mob.models.transition import NodeKey
-from redis_mob.operations.canceled_nodes import skipped_by_cancel, told_as_skipped
-from redis_mob.operations.frame_replay import Frame, Loop, Path, Plan
-from redis_mob.operations.loop_answers import NO_ANSWERS, LoopAnswers
+from redis_mob.past.canceled_nodes import skipped_by_cancel, told_as_skipped
+from redis_mob.past.frame_replay import Frame, Loop, Path, Plan
+from redis_mob.past.loop_answers import NO_ANSWERS, LoopAnswers
 
 _BEGUN = ENDED | {NodeStatus.RUNNING}
 

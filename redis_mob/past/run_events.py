@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from redis_mob.codec.arguments import text
 from redis_mob.contracts import MobEventStore
-from redis_mob.errors import ValidationError
+from redis_mob.errors import NotFoundError, ValidationError
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow_events import FlowStarted
@@ -52,6 +52,22 @@ async def cursor_before(events: MobEventStore, moment: datetime) -> int:
     return low
 
 
+async def newest_up_to(events: MobEventStore, cursor: int) -> MobEvent | None:
+    """The last event up to a cursor that the log still has; None if there is none."""
+    end = min(cursor, await events.latest_cursor())
+    found: MobEvent | None = None
+    width = 1
+    while found is None and end > 0:
+        after = max(end - width, 0)
+        while (page := await events.poll(after, min(width, PAGE))) and page[0].cursor <= end:
+            found = next(event for event in reversed(page) if event.cursor <= end)
+            after = page[-1].cursor
+        if width >= end:
+            break
+        width *= 2  # what was pruned leaves gaps
+    return found
+
+
 async def beginning_of(events: MobEventStore, run_id: str, launched_at: datetime) -> int:
     """The cursor after which the events of a run come: that of the event before its first one, 0 if it is not found."""
     after, looked_at = await cursor_before(events, launched_at - EARLIER), 0
@@ -90,6 +106,14 @@ async def events_of(
     first = next((event for event in found if run_of(event) == run_id), None)
     is_whole = not from_its_start or (first is not None and isinstance(first.kind, FlowStarted))
     return found if is_whole else None
+
+
+def events_missing(run_id: str) -> NotFoundError:
+    """That `events_of` has not found all of them."""
+    return NotFoundError(
+        f"the log does not have all events of run {run_id} any more, or too many others lie between them: "
+        "its past cannot be told"
+    )
 
 
 async def pages_after(events: MobEventStore, after: int) -> AsyncIterator[MobEvent]:

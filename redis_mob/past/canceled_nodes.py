@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from redis_mob.models.flow import NodeStatus
 from redis_mob.models.flow_spec import FrameStepSpec
 from redis_mob.models.transition import NodeKey
-from redis_mob.operations.frame_replay import Frame
+from redis_mob.past.frame_replay import Frame
 
 _RANK = {NodeStatus.SKIPPED: 1, NodeStatus.CANCELED: 2, NodeStatus.COMPLETED: 3, NodeStatus.FAILED: 4}
 """Which end of a node counts for its step, of several."""

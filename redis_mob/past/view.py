@@ -1,0 +1,145 @@
+"""Runs and events of a namespace as they were behind an event of its log: `storage.at` (contract: past-1 to past-6)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from redis_mob.codec.arguments import integer
+from redis_mob.models.run_status import MobRunStatus
+from redis_mob.past.run_events import EARLIER, PAGE, events_missing, events_of, newest_up_to, pages_after, run_of
+from redis_mob.past.run_fold import PastRun, RunFold
+
+if TYPE_CHECKING:
+    from redis_mob.contracts import ExecutionStore, MobEventStore, MobRunStore
+    from redis_mob.models.definition import MobDefinition
+    from redis_mob.models.events import MobEvent
+    from redis_mob.models.run import MobRun
+
+
+class _OnlyRead:
+    """What has the reading methods of a store, and none of the others."""
+
+    def __init__(self, cursor: int) -> None:
+        self._cursor = cursor
+
+    if not TYPE_CHECKING:
+        # a type checker that saw it would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}: what was at a cursor is only read, "
+                "and has runs and events alone; all else is done with the storage itself"
+            )
+
+
+class PastEvents(_OnlyRead):
+    """The event log up to a cursor. Events that were pruned or cleared since are not in it (contract: past-5)."""
+
+    def __init__(self, cursor: int, events: MobEventStore) -> None:
+        super().__init__(cursor)
+        self._events = events
+
+    async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
+        """At most `limit` events behind `after_cursor`, up to the cursor of the view. Raises as MobEventStore.poll."""
+        return [event for event in await self._events.poll(after_cursor, limit) if event.cursor <= self._cursor]
+
+    async def replay_all(self) -> list[MobEvent]:
+        """All events up to the cursor, in ascending order. Raises as MobEventStore.poll."""
+        found: list[MobEvent] = []
+        while page := await self.poll(found[-1].cursor if found else 0, PAGE):
+            found += page
+        return found
+
+    async def latest_cursor(self) -> int:
+        """The greatest cursor up to that of the view which is still present, 0 if there is none."""
+        newest = await newest_up_to(self._events, self._cursor)
+        return 0 if newest is None else newest.cursor
+
+
+class PastRuns(_OnlyRead):
+    """The runs as they were behind a cursor (contract: past-2)."""
+
+    def __init__(self, cursor: int, events: MobEventStore, runs: MobRunStore, executions: ExecutionStore) -> None:
+        super().__init__(cursor)
+        self._events, self._runs, self._executions = events, runs, executions
+        self._definitions: dict[str, MobDefinition] = {}
+
+    async def get_run(self, run_id: str, /) -> MobRun | None:
+        """A run as it was; None if it was not there, or is not any more.
+
+        Outputs that were replaced since are missing, and `past_of` names them. Raises NotFoundError if what is stored
+        does not tell how the run was, and why (contract: past-4); and as MobRunStore.get_run.
+        """
+        past = await self.past_of(run_id)
+        return past and past.run
+
+    async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
+        """The runs of a mob, or of one of its flows, that were there, in the order of their creation.
+
+        Raises as `get_run`, for the first one, and as MobRunStore.list_runs.
+        """
+        when = await self._time()
+        found = [await self._past(run, when) for run in await self._runs.list_runs(mob_id, flow_id)]
+        return [past.run for past in found if past is not None]
+
+    async def past_of(self, run_id: str) -> PastRun | None:
+        """A run as it was, and what of it cannot be known any more. Raises as `get_run`."""
+        when = await self._time()
+        run = await self._runs.get_run(run_id)
+        return run and await self._past(run, when)
+
+    async def _time(self) -> datetime | None:
+        """The time of the newest event up to the cursor; None if there is none."""
+        newest = await newest_up_to(self._events, self._cursor)
+        return newest and newest.timestamp
+
+    async def _past(self, run: MobRun, when: datetime | None) -> PastRun | None:
+        newest = await self._events.latest_cursor()
+        # above the newest cursor there may have been events that were pruned
+        if newest == self._cursor or (newest < self._cursor and run.status is MobRunStatus.PENDING):
+            return PastRun(run)
+        if not self._cursor or (when is not None and run.created_at > when + EARLIER):
+            return None
+        if when is not None and run.completed_at is not None and run.completed_at + EARLIER < when:
+            return PastRun(run)
+        view = await self._executions.load(run.run_id)
+        if view is None:
+            return None
+        events = await events_of(
+            self._events, run.run_id, view.launched_at, run.completed_at, from_its_start=bool(run.frames)
+        )
+        if events is None:
+            raise events_missing(run.run_id)
+        later: list[MobEvent] = []
+        if not run.status.is_terminal:
+            # read behind its events it knows of each of them, and what it knows beyond them is in later ones
+            again = await self._runs.get_run(run.run_id)
+            if again is None:
+                return None
+            run = again
+            last = max(newest, events[-1].cursor if events else 0)
+            later = [event async for event in pages_after(self._events, last) if run_of(event) == run.run_id]
+        if all(event.cursor > self._cursor for event in events) and (when is None or run.created_at > when):
+            return None
+        definition = await self._definition(view.launch.definition)
+        return RunFold(run, definition, events, later).at(self._cursor)
+
+    async def _definition(self, digest: str) -> MobDefinition:
+        if digest not in self._definitions:
+            self._definitions[digest] = await self._executions.get_definition(digest)
+        return self._definitions[digest]
+
+
+class PastStorage(_OnlyRead):
+    """`events` and `runs` as they were behind an event of the log, each with the reading methods of its store."""
+
+    def __init__(self, cursor: int, events: MobEventStore, runs: MobRunStore, executions: ExecutionStore) -> None:
+        at = integer("cursor", cursor, least=0)
+        super().__init__(at)
+        self.cursor = at
+        self.events = PastEvents(at, events)
+        self.runs = PastRuns(at, events, runs, executions)
+
+    def __repr__(self) -> str:
+        return f"PastStorage({self.cursor})"
