@@ -9,7 +9,7 @@ from datetime import datetime
 from redis_mob.codec.arguments import integer, moment
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import NotFoundError
-from redis_mob.models.base import U64, Items, JsonValue, Model, RunId, WireEnum
+from redis_mob.models.base import U64, Items, JsonValue, Model, RunId, WireEnum, json_equal
 from redis_mob.models.ledger import FailureLedgerEntry, StepLedgerEntry
 from redis_mob.models.run import MobRun
 from redis_mob.past.run_events import checked_run_id, cursor_before
@@ -77,7 +77,8 @@ def _changes(before: MobRun | None, after: MobRun | None) -> Iterator[Change]:
     for part in (Part.STATUS, Part.STEP, Part.FRAME, Part.NODE, Part.LOOP, Part.OUTPUT):
         for name in sorted(old[part].keys() | new[part].keys()):
             was, became = old[part].get(name), new[part].get(name)
-            if was != became:
+            # an output may be null, which is not the same as none
+            if (name in old[part]) is not (name in new[part]) or not json_equal(was, became):
                 yield Change(part=part, name=name, before=was, after=became)
     yield from _of_rows(Part.STEP_ROW, before.step_ledger if before else (), after.step_ledger if after else ())
     yield from _of_rows(

@@ -65,6 +65,15 @@ async def test_the_iterations_of_a_loop(storage: MobStorage) -> None:
     assert (Part.OUTPUT, "polish[1]/a") in [one[:2] for one in changes]
 
 
+async def test_an_output_of_null_is_one(storage: MobStorage) -> None:
+    fleet = Fleet(storage, mob({"a": step(policy="any")}))
+    async with at_work(storage, {"*": lambda _: None}), asyncio.timeout(LONG):
+        run_id = await fleet.start(FLOW)
+        await fleet.wait(run_id)
+    [began], [over] = await cursors(storage, "step_dispatched"), await cursors(storage, "flow_completed")
+    assert (Part.OUTPUT, "a", None, None) in told(await FleetAdmin(storage).diff(run_id, began, over))
+
+
 async def test_times_stand_for_the_events_before_them(storage: MobStorage) -> None:
     before = datetime.now(UTC) - timedelta(minutes=1)
     run_id = await failed_chain(storage)
