@@ -25,7 +25,7 @@ async def main() -> int:
     try:
         for file in (HERE / "tests").glob("*.rs"):
             for name in TEST.findall(file.read_text()):
-                async with await MobStorage.open(server.url, namespace=name):
+                async with MobStorage.open(server.url, namespace=name):
                     pass
         environment = os.environ | {"HOST_STORE_URL": server.url}
         command = ["cargo", "test", *sys.argv[1:]]
