@@ -79,10 +79,11 @@ class MemoryHostStore(HostStore):
         return None if found is None else _head(found)
 
     async def list_heads(self, kind: ScopeKind, after: str | None = None, limit: int = 1000) -> HeadPage:
-        letter, most = kind_letter(kind), limit_of(limit)
+        letter = kind_letter(kind)
         behind = (
             letter if optional_text("after", after) is None else letter + name_of_scope("after", after or "").encode()
         )
+        most = limit_of(limit)
         scopes = self._access.content.host.scopes
         fields = sorted(field for field in scopes if field.startswith(letter) and field > behind)
         heads = tuple(ScopeHead(decode_scope_name(field), _head(scopes[field])) for field in islice(fields, most))

@@ -34,7 +34,9 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow import FrameSnapshot, LoopPhase, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.ledger import StepLedgerEntry, StepRunStatus
 from redis_mob.models.run import MobRun
+from redis_mob.models.run_outputs import SYSTEM_MEMBER
 from redis_mob.models.transition import NodeKey
 from redis_mob.past.loop_answers import LoopAnswers
 from redis_mob.past.row_times import RowTimes, commits_of
@@ -43,6 +45,9 @@ from redis_mob.past.time_travel import RunPast, last_of
 _ENDS = {Run.TERMINALIZE_COMPLETED, Run.TERMINALIZE_FAILED, Run.TERMINALIZE_CANCELED}
 _OF_STEPS = {Run.COMPLETE_STEP, Run.FAIL_STEP, Run.SKIP_STEP, Run.CANCEL_STEP, Run.PROJECT_FRAME_STEP_STATUS}
 """What steps are told as a run ends, in the same decision."""
+
+_BEGUN = {NodeStatus.RUNNING, NodeStatus.COMPLETED, NodeStatus.FAILED}
+"""The nodes that have begun for certain; what was canceled may have, or not."""
 
 
 class PastRun(NamedTuple):
@@ -163,7 +168,7 @@ class RunFold:
             unknown += ("whether all that was decided had been stored by then: that may have taken several commits",)
         update: dict[str, Any] = {
             "completed_at": run.completed_at if machine.status.is_terminal else None,
-            "step_ledger": _until(run.step_ledger, self._step_rows, cursor),
+            "step_ledger": self._rows_until(machine, cursor),
             "failure_ledger": self._failures_until(machine, cursor),
             "loop_iteration_ledger": tuple(row for row in run.loop_iteration_ledger if row.frame_id in machine.frames),
             "root_step_outputs": root,
@@ -180,6 +185,26 @@ class RunFold:
             if step_id is not None:
                 begun[step_id] += (at for at, status in changes if status is NodeStatus.RUNNING)
         return {step_id: sorted(cursors) for step_id, cursors in begun.items()}
+
+    def _rows_until(self, machine: FlowMachine, cursor: int) -> tuple[StepLedgerEntry, ...]:
+        """The rows of steps that were there.
+
+        How many items a step has is told as its node begins, which the state shows also where the replay of events does
+        not have it yet.
+        """
+        begun = Counter(
+            self._steps[frame_id].get(node_id)
+            for frame_id, frame in machine.frames.items()
+            for node_id, status in frame.kernel_state.node_status.items()
+            if status in _BEGUN
+        )
+        rows: list[StepLedgerEntry] = []
+        for row, at in zip(self._run.step_ledger, self._step_rows, strict=True):
+            tells_items = row.agent_identity == SYSTEM_MEMBER and row.status is StepRunStatus.DISPATCHED
+            begun[row.step_id] -= tells_items
+            if at <= cursor or (tells_items and begun[row.step_id] >= 0):
+                rows.append(row)
+        return tuple(rows)
 
     def _failures_until(self, machine: FlowMachine, cursor: int) -> tuple[Any, ...]:
         """The rows of failures that were there. That a loop is exhausted is in no event; its state tells it."""
@@ -277,7 +302,3 @@ def _untold(run: MobRun, why: str) -> NotFoundError:
 
 def _only(outputs: Mapping[str, Any], steps: set[str]) -> FrozenDict[str, Any]:
     return FrozenDict((step_id, output) for step_id, output in outputs.items() if step_id in steps)
-
-
-def _until(rows: Sequence[Any], cursors: Sequence[int], cursor: int) -> tuple[Any, ...]:
-    return tuple(row for row, at in zip(rows, cursors, strict=True) if at <= cursor)

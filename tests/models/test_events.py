@@ -60,7 +60,7 @@ def test_event_kinds_roundtrip(line: dict[str, Any]) -> None:
 def test_case_125_all_kinds_are_covered() -> None:
     union = get_args(get_args(MobEventKind)[0])
     assert union[-1] is UnknownEvent
-    assert len(EVENT_KINDS) == len(union) - 1 == 40
+    assert len(EVENT_KINDS) == len(union) - 1 == 41
     golden = {line["event"]["kind"]["type"] for line in read_jsonl("wire/events.jsonl")}
     assert len(golden) == 27
     assert golden | {kind.model_fields["type"].default for kind in LATER} == set(EVENT_KINDS)

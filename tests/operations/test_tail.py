@@ -133,9 +133,10 @@ async def test_where_a_run_begins_is_found_without_reading_what_came_before(
 
 async def test_events_of_unknown_kinds_are_found_by_their_kind_and_run(storage: MobStorage) -> None:
     run_id = await failed_chain(storage)
-    unknown = [UnknownEvent(type=kind, run_id=run_id, flow_id="x") for kind in ("mob_exploded", "fork_job_terminal")]
+    kinds = ("mob_exploded", "remote_host_bind_started")
+    unknown = [UnknownEvent(type=kind, run_id=run_id, flow_id="x") for kind in kinds]
     stored = [await storage.events.append(new_event(kind)) for kind in unknown]
-    for number, kind in enumerate(("mob_exploded", "fork_job_terminal")):
+    for number, kind in enumerate(kinds):
         assert await all_of(storage, after=0, follow=False, kinds=[kind]) == [stored[number]]
     assert (await all_of(storage, run_id, after=0, follow=False, until_over=False))[-2:] == stored
     assert await all_of(storage, after=0, follow=False, flow="x") == stored

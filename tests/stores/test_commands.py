@@ -11,12 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from redis_mob.connection.calls.client import Client, connect
-from redis_mob.models import MobReset
 from redis_mob.storage import MobStorage
 from redis_mob.testing.conformance.run_guarantee import created
 from redis_mob.testing.samples.compound import INPUTS, OPERATIONS
 from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, keys_of, waiting
-from redis_mob.testing.samples.new_events import new_event
+from redis_mob.testing.samples.new_events import numbered
 
 SESSION = Counter(hget=2, hset=1)
 """The last receipt of the slot and the epoch are read, and the receipt is written."""
@@ -112,7 +111,7 @@ async def test_one_that_loses_looks_at_what_it_has_lost_to_and_whether_there_is_
 async def test_events_that_are_appended_together_cost_one_command_each_and_some_for_all(
     quiet: Quiet, number: int
 ) -> None:
-    events = [new_event(MobReset())] * number
+    events = [numbered(1)] * number
     found = await quiet.commands_of(lambda: quiet.storage.events.append_batch(events))
     assert found == SESSION + EVENTS + Counter(xadd=number)
 

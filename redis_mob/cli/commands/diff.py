@@ -20,7 +20,7 @@ def diff(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Show what of a run differs between two events of the log: states, outputs, and rows of its ledgers.
+    """Show what of a run differs between two events of the log.
 
     Exit status: 0 shown, 2 usage error or an unknown run, 3 storage unavailable.
     """
