@@ -15,6 +15,7 @@ from redis_mob.cli.console import printable, stderr_console
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
 from redis_mob.cli.exit_status import ExitStatus
+from redis_mob.cli.unsealed import unsealed_told
 from redis_mob.meerkat.exporting import export_database, export_lines
 from redis_mob.meerkat.importing import import_database
 from redis_mob.meerkat.lines import opened_source
@@ -40,8 +41,9 @@ async def import_mob_db(url: str, namespace: str, seal_keys: SealKeyring | None,
         if wanted.dry_run:
             report = await import_database(database, None, force=wanted.force, progress=progress)
         else:
-            async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
-                report = await import_database(database, storage, force=wanted.force, progress=progress)
+            with unsealed_told(console, "what is secret of supervisors and overlays is"):
+                async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+                    report = await import_database(database, storage, force=wanted.force, progress=progress)
     if wanted.json:
         print_line(report.as_json())
     else:

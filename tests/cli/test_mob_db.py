@@ -37,6 +37,8 @@ def test_a_database_comes_in_and_goes_out_again(here: Here, tmp_path: Path) -> N
     assert told.out.splitlines() == [
         "mob.db: meerkat 0.6.0-0.7.31", *(f"{kind}: {number} came" for kind, number in came.items())
     ]  # fmt: skip
+    assert "note: what is secret of supervisors and overlays is stored as it is" in told.err
+    assert "Warning" not in told.err
     again = here("import", str(path))
     assert (again.status, again.out) == (0, "mob.db has been imported already; nothing was changed\n")
     out = tmp_path / "out.db"

@@ -71,15 +71,13 @@ def create(
 
     Exit status: 0 it is stored, 2 usage error, 3 storage unavailable.
     """
-    import warnings
-
     from redis_mob.cli.console import stderr_console
-    from redis_mob.cli.endings import errors_told, say
+    from redis_mob.cli.endings import errors_told
     from redis_mob.cli.schedules import parse_length
     from redis_mob.cli.secret_files import secret_in
     from redis_mob.cli.tailing import cursor_of
+    from redis_mob.cli.unsealed import unsealed_told
     from redis_mob.cli.webhooks import show_created
-    from redis_mob.errors import UnsealedSecretsWarning
 
     console = stderr_console()
     with errors_told(console):
@@ -94,8 +92,7 @@ def create(
             **({} if max_attempts is None else {"max_attempts": max_attempts}),
             **({} if length is None else {"timeout": length}),
         }
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UnsealedSecretsWarning)
+    with unsealed_told(console, "the secret is"):
         _act(
             url,
             namespace,
@@ -104,8 +101,6 @@ def create(
             lambda made: show_created(made, json=as_json),
             create=True,
         )
-    if any(issubclass(one.category, UnsealedSecretsWarning) for one in caught):
-        say(console, "note: the secret is stored as it is, for all who can read the server; --seal-keys seals it")
 
 
 @webhook.command(name="list")
