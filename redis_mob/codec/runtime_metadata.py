@@ -9,7 +9,6 @@ from redis_mob.codec.arguments import instance, integer, storable, text
 from redis_mob.codec.documents import encode_document
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack, unpack_all
 from redis_mob.errors import InternalError, SerializationError, shown
-from redis_mob.models.base import json_equal
 from redis_mob.models.overlay import ExternalBindingOverlayRecord
 from redis_mob.models.problems import problems
 from redis_mob.models.supervisor import SupervisorAuthorityRecord
@@ -37,11 +36,6 @@ def decode_supervisor(mob_id: str, plaintext: bytes) -> SupervisorAuthorityRecor
 def encode_supervisor(mob_id: str, argument: str, record: SupervisorAuthorityRecord) -> bytes:
     """An authority before it is sealed. Raises like `encode_document`, without a secret."""
     return encode_document(f"{SUPERVISOR} of mob {shown(mob_id)}", argument, record, SupervisorAuthorityRecord)
-
-
-def same_supervisor(one: SupervisorAuthorityRecord, other: SupervisorAuthorityRecord) -> bool:
-    """Whether two authorities are equal in every field, also in unknown ones, as JSON (contract: metadata-2)."""
-    return one == other and json_equal(one.model_dump(mode="json"), other.model_dump(mode="json"))
 
 
 def overlay_prefix(mob_id: str) -> bytes:

@@ -16,12 +16,12 @@ from redis_mob.codec.runtime_metadata import (
     overlay_place,
     overlay_prefix,
     place_of_overlay,
-    same_supervisor,
     stored_token,
 )
 from redis_mob.contracts import MobRuntimeMetadataStore
 from redis_mob.memory.namespace import Access
 from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRecord
+from redis_mob.models.base import same_model
 from redis_mob.security.identity import check_peer_ids
 
 _MOB = "mob id"
@@ -53,22 +53,23 @@ class MemoryRuntimeMetadataStore(MobRuntimeMetadataStore):
         self, mob_id: str, expected: SupervisorAuthorityRecord, record: SupervisorAuthorityRecord
     ) -> bool:
         name, encoded = encode_name(_MOB, mob_id), _encoded(mob_id, record)
-        instance("expected", expected, SupervisorAuthorityRecord)
-        supervisors = self._access.content.supervisors
-        stored = supervisors.get(name)
-        if stored is None or not same_supervisor(decode_supervisor(mob_id, stored), expected):
+        if not self._is_supervisor(mob_id, expected):
             return False
-        supervisors[name] = encoded
+        self._access.content.supervisors[name] = encoded
         return True
 
     async def compare_and_delete_supervisor_authority(self, mob_id: str, expected: SupervisorAuthorityRecord) -> bool:
         name = encode_name(_MOB, mob_id)
-        instance("expected", expected, SupervisorAuthorityRecord)
-        supervisors = self._access.content.supervisors
-        if name not in supervisors or decode_supervisor(mob_id, supervisors[name]) != expected:
+        if not self._is_supervisor(mob_id, expected):
             return False
-        del supervisors[name]
+        del self._access.content.supervisors[name]
         return True
+
+    def _is_supervisor(self, mob_id: str, expected: SupervisorAuthorityRecord) -> bool:
+        """Whether the stored authority of a mob equals the expected one (contract: metadata-2)."""
+        instance("expected", expected, SupervisorAuthorityRecord)
+        stored = self._access.content.supervisors.get(encode_name(_MOB, mob_id))
+        return stored is not None and same_model(decode_supervisor(mob_id, stored), expected)
 
     async def delete_supervisor_authority(self, mob_id: str) -> None:
         self._access.content.supervisors.pop(encode_name(_MOB, mob_id), None)
@@ -98,9 +99,10 @@ class MemoryRuntimeMetadataStore(MobRuntimeMetadataStore):
         wanted, new = as_stored(mob_id, expected), as_stored(mob_id, record)
         overlays = self._access.content.overlays
         found = opened_overlay(place, overlays[place]) if place in overlays else None
-        if found == wanted and found != new:
+        if same_model(found, wanted):
             overlays[place] = stored
-        return found in (wanted, new)
+            return True
+        return same_model(found, new)
 
     async def delete_external_binding_overlay(self, mob_id: str, agent_identity: str, generation: int) -> None:
         self._access.content.overlays.pop(overlay_place(mob_id, agent_identity, generation), None)

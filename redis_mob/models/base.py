@@ -367,6 +367,13 @@ def json_equal(a: Any, b: Any) -> bool:
             return type(a) is type(b) and a == b
 
 
+def same_model(one: Model | None, other: Model | None) -> bool:
+    """Whether two models are equal in every field, also in unknown ones, as JSON (contract: store-6); or both None."""
+    if one is None or other is None:
+        return one is other
+    return one == other and json_equal(one.model_dump(mode="json"), other.model_dump(mode="json"))
+
+
 def json_text(value: object, *, sort_keys: bool = False) -> str:
     """Compact JSON text of a value; keys keep their order unless they are to be sorted."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=sort_keys)

@@ -10,6 +10,7 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import MobRuntimeMetadataStore
 from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRecord
+from redis_mob.models.base import same_model
 from redis_mob.security.identity import check_peer_ids
 from redis_mob.security.sealing import SecretCodec
 from redis_mob.stores.resealing import reseal_all
@@ -50,32 +51,27 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
     async def compare_and_put_supervisor_authority(
         self, mob_id: str, expected: SupervisorAuthorityRecord, record: SupervisorAuthorityRecord
     ) -> bool:
-        name, sealed = encode_name(_MOB, mob_id), self._sealed_supervisor(mob_id, record)
-        instance("expected", expected, SupervisorAuthorityRecord)
-        while (stored := await self._stored_supervisor(mob_id)) is not None:
-            if not codec.same_supervisor(self._opened_supervisor(mob_id, stored), expected):
-                return False
-            reply = await self._client.call(
-                "runtime_metadata/compare_and_put_supervisor_authority",
-                [self._keys.meta, self._keys.supervisors],
-                [name, stored, sealed],
-            )
-            if reply == Reply.WON:
-                return True
-        return False
+        sealed = self._sealed_supervisor(mob_id, record)
+        return await self._if_supervisor_is(
+            mob_id, expected, "runtime_metadata/compare_and_put_supervisor_authority", sealed
+        )
 
     async def compare_and_delete_supervisor_authority(self, mob_id: str, expected: SupervisorAuthorityRecord) -> bool:
+        return await self._if_supervisor_is(
+            mob_id, expected, "runtime_metadata/compare_and_delete_supervisor_authority"
+        )
+
+    async def _if_supervisor_is(
+        self, mob_id: str, expected: SupervisorAuthorityRecord, script: str, *more: bytes
+    ) -> bool:
+        """Run a script that changes exactly the bytes that were compared; they are compared again if they changed."""
         name = encode_name(_MOB, mob_id)
         instance("expected", expected, SupervisorAuthorityRecord)
         while (stored := await self._stored_supervisor(mob_id)) is not None:
-            if self._opened_supervisor(mob_id, stored) != expected:
+            if not same_model(self._opened_supervisor(mob_id, stored), expected):
                 return False
-            reply = await self._client.call(
-                "runtime_metadata/compare_and_delete_supervisor_authority",
-                [self._keys.meta, self._keys.supervisors],
-                [name, stored],
-            )
-            if reply == Reply.WON:
+            keys = [self._keys.meta, self._keys.supervisors]
+            if await self._client.call(script, keys, [name, stored, *more]) == Reply.WON:
                 return True
         return False
 
@@ -116,9 +112,9 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         wanted, new = codec.as_stored(mob_id, expected), codec.as_stored(mob_id, record)
         while (stored := await self._get_external_binding_overlay(place)) is not None:
             found = self._opened_overlay(place, stored)
-            if found == new:
+            if same_model(found, new):
                 return True
-            if found != wanted:
+            if not same_model(found, wanted):
                 return False
             reply = await self._client.call(
                 "runtime_metadata/compare_and_put_external_binding_overlay",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from redis_mob.codec.runtime_metadata import same_supervisor
 from redis_mob.contracts import MobRuntimeMetadataStore
 from redis_mob.errors import InternalError, ValidationError
 from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRecord
+from redis_mob.models.base import same_model
 from redis_mob.security.identity import check_peer_ids
 from tests.sqlite_backend.database import Database, Sql
 from tests.sqlite_backend.documents import decode, encode
@@ -46,7 +46,7 @@ class SqliteRuntimeMetadataStore(MobRuntimeMetadataStore):
 
         def compare_and_put(sql: Sql) -> bool:
             stored = _find(sql, mob_id)
-            if stored is None or not same_supervisor(stored, expected):
+            if not same_model(stored, expected):
                 return False
             sql.execute("INSERT OR REPLACE INTO supervisors VALUES (?, ?)", row)
             return True
@@ -55,7 +55,7 @@ class SqliteRuntimeMetadataStore(MobRuntimeMetadataStore):
 
     async def compare_and_delete_supervisor_authority(self, mob_id: str, expected: SupervisorAuthorityRecord) -> bool:
         def compare_and_delete(sql: Sql) -> bool:
-            if _find(sql, mob_id) != expected:
+            if not same_model(_find(sql, mob_id), expected):
                 return False
             sql.execute("DELETE FROM supervisors WHERE mob_id = ?", (mob_id,))
             return True
@@ -100,9 +100,10 @@ class SqliteRuntimeMetadataStore(MobRuntimeMetadataStore):
             query = "SELECT document FROM overlays WHERE mob_id = ? AND agent_identity = ? AND generation = ?"
             stored = sql.execute(query, row[:3]).fetchone()
             found = stored and decode(what, ExternalBindingOverlayRecord, stored[0])
-            if found == wanted:
+            if same_model(found, wanted):
                 sql.execute("INSERT OR REPLACE INTO overlays VALUES (?, ?, ?, ?)", row)
-            return found in (wanted, new)
+                return True
+            return same_model(found, new)
 
         return await self._database.write(compare_and_put)
 

@@ -122,6 +122,23 @@ class TestOtherReleases(Guarantee):
         found = await metadata.load_supervisor_authority("m")
         assert found is not None
         assert exact(found) == exact(later(2))
+        delete = metadata.compare_and_delete_supervisor_authority
+        for differs in (PENDING, later(1), later(2.0)):
+            assert await delete("m", differs) is False
+        assert await delete("m", later(2)) is True
+
+    async def test_unknown_fields_of_overlays_are_compared(self, metadata: MobRuntimeMetadataStore) -> None:
+        def later(value: Any) -> ExternalBindingOverlayRecord:
+            stored = json.loads(overlay().model_dump_json())
+            return ExternalBindingOverlayRecord.model_validate_json(json.dumps({**stored, "later": value}))
+
+        put = metadata.compare_and_put_external_binding_overlay
+        await metadata.upsert_external_binding_overlay("m", later(1))
+        for differs in (overlay(), later(2), later(1.0), later(True)):
+            assert await put("m", differs, later(3)) is False
+        assert await put("m", later(1), later(True)) is True
+        [found] = await metadata.list_external_binding_overlays("m")
+        assert exact(found) == exact(later(True))
 
     async def test_an_overlay_of_a_later_release_is_kept(self, metadata: MobRuntimeMetadataStore) -> None:
         stored = json.loads(overlay().model_dump_json())
