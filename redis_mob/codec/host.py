@@ -13,6 +13,7 @@ from typing import Any
 from redis_mob.codec.arguments import flag, instance, integer, listed, member, text
 from redis_mob.codec.payloads import Payload, payload
 from redis_mob.errors import InternalError, SerializationError, ValidationError, shortened, shown
+from redis_mob.models.base import MOST_COUNTED
 from redis_mob.models.host import (
     MAX_BATCH_BYTES,
     MAX_BATCH_PARTS,
@@ -28,9 +29,6 @@ from redis_mob.models.host import (
     ScopeRef,
     ScopeUpdate,
 )
-
-MOST_NUMBER = 10**15 - 1
-"""The greatest version, token or index: scripts count exactly up to here."""
 
 LETTERS = {ScopeKind.SESSION: b"s", ScopeKind.IDENTITY: b"i", ScopeKind.MOB: b"m", ScopeKind.RECORD: b"r"}
 """What the field of a scope begins with, by its kind."""
@@ -129,7 +127,7 @@ def checked_batch(batch: CommitBatch) -> list[tuple[bytes, ScopeUpdate]]:
 def _check_update(update: ScopeUpdate) -> None:
     where = _told(update)
     if update.previous is not None:
-        _number("previous", update.previous, 1, MOST_NUMBER - 1)
+        _number("previous", update.previous, 1, MOST_COUNTED - 1)
     if update.head is not None:
         instance("head", update.head, bytes)
     for name in ("truncate_after", "drop_before"):
@@ -197,7 +195,7 @@ def _optional(number: int | None) -> int | bytes:
     return b"" if number is None else number
 
 
-def _number(name: str, value: object, least: int, most: int = MOST_NUMBER) -> int:
+def _number(name: str, value: object, least: int, most: int = MOST_COUNTED) -> int:
     number = integer(name, value)
     if not least <= number <= most:
         raise InternalError(f"{name} is {shown(number)}; it is at least {least}, and at most {most}")

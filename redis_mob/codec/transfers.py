@@ -8,11 +8,9 @@ from typing import Any
 from redis_mob.codec.arguments import instance, integer, listed, moment
 from redis_mob.codec.ledgers import microseconds
 from redis_mob.errors import CasConflictError, ValidationError, shown
+from redis_mob.models.base import MOST_COUNTED
 from redis_mob.models.events import MobEvent, NewMobEvent
 from redis_mob.models.profile import StoredRealmProfile
-
-GREATEST = 10**15 - 1
-"""Scripts count in numbers of Lua, which are exact up to 15 digits."""
 
 
 def checked_events(events: Sequence[MobEvent], after: int, newest: int) -> tuple[list[int], list[NewMobEvent]]:
@@ -65,6 +63,6 @@ def another(what: str, *, is_there: bool) -> CasConflictError:
 
 def _number(name: str, value: object, least: int) -> int:
     number = integer(name, value, least)
-    if number > GREATEST:
-        raise ValidationError(f"{name} must be at most {GREATEST}, not {shown(number)}")
+    if number > MOST_COUNTED:
+        raise ValidationError(f"{name} must be at most {MOST_COUNTED}, not {shown(number)}")
     return number

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from redis_mob.codec.transfers import GREATEST
 from redis_mob.errors import CasConflictError, InternalError, SerializationError, ValidationError, shortened
 from redis_mob.meerkat import rows, schemas
 from redis_mob.meerkat.reading import MobDatabase, Row
 from redis_mob.meerkat.report import Failure, Report, unknown_fields
 from redis_mob.meerkat.storing import DryRun, Namespace, Target
+from redis_mob.models.base import MOST_COUNTED
 from redis_mob.models.events import EVENT_KINDS, MobEvent
 from redis_mob.storage import MobStorage
 
@@ -125,8 +125,8 @@ class _Importer:
         except _OF_A_ROW as error:
             self._failed(schemas.EVENTS, row, error)
             return None
-        if not 0 < cursor <= GREATEST:
-            self._failed(schemas.EVENTS, row, ValidationError(f"its cursor is not within 1 to {GREATEST}"))
+        if not 0 < cursor <= MOST_COUNTED:
+            self._failed(schemas.EVENTS, row, ValidationError(f"its cursor is not within 1 to {MOST_COUNTED}"))
             return None
         return event
 
@@ -137,10 +137,10 @@ class _Importer:
             for rowid, row in self._database.rows(table):
                 if row["key"] != "next_cursor":
                     await self._keep(table, self._database.keys(table), rowid, row, f"rows of table {table}")
-                elif isinstance(row["value"], int) and 0 < row["value"] <= GREATEST + 1:
+                elif isinstance(row["value"], int) and 0 < row["value"] <= MOST_COUNTED + 1:
                     given = row["value"] - 1
                 else:
-                    self._failed(table, row, ValidationError(f"its value is no cursor within 1 to {GREATEST + 1}"))
+                    self._failed(table, row, ValidationError(f"its value is no cursor within 1 to {MOST_COUNTED + 1}"))
                 self._progress(1)
         return given
 

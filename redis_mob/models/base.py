@@ -54,6 +54,9 @@ U8_MAX = 2**8 - 1
 U32_MAX = 2**32 - 1
 U64_MAX = 2**64 - 1
 
+MOST_COUNTED = 10**15 - 1
+"""The greatest number that scripts count with: numbers of Lua are exact up to 15 digits."""
+
 U8 = Annotated[int, Field(ge=0, le=U8_MAX)]
 U32 = Annotated[int, Field(ge=0, le=U32_MAX)]
 U64 = Annotated[int, Field(ge=0, le=U64_MAX)]

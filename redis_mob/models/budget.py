@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BeforeValidator, Field, model_validator
 
 from redis_mob.errors import shown
-from redis_mob.models.base import Model, WireEnum, is_none
+from redis_mob.models.base import MOST_COUNTED, Model, WireEnum, is_none
 from redis_mob.models.execution_key import ExecutionKey
 from redis_mob.models.limits import Duration, duration_ms
 from redis_mob.models.model_usage import UsedBy
@@ -15,8 +15,8 @@ from redis_mob.models.model_usage import UsedBy
 MICRO = 1_000_000
 """Costs are counted in millionths of a currency: whole numbers add up exactly."""
 
-MOST = 10**15 - 1
-"""The most that an account counts of anything: numbers of Lua are exact up to 15 digits."""
+MOST = MOST_COUNTED
+"""The most that an account counts of anything."""
 
 MOST_COST = MOST // MICRO
 

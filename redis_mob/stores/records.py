@@ -51,21 +51,13 @@ class RedisRecordStore(RecordStore):
         place, encoded = codec.record_place(collection, key), codec.encode_record(collection, key, value)
         if expected is None:
             return await self._insert(place, encoded) is None
-        wanted = codec.comparable(collection, key, expected)
-        while (stored := await self._equal(collection, key, place, wanted)) is not None:
-            if await self._client.call("records/compare_and_put", self._keys, [place, stored, encoded]) == Reply.WON:
-                return True
-        return False
+        return await self._if_value_is(collection, key, expected, "records/compare_and_put", encoded)
 
     async def compare_and_delete(self, collection: str, key: str, expected: Any | None) -> bool:
         place = codec.record_place(collection, key)
         if expected is None:
             return await self._get(place) is None
-        wanted = codec.comparable(collection, key, expected)
-        while (stored := await self._equal(collection, key, place, wanted)) is not None:
-            if await self._client.call("records/compare_and_delete", self._keys, [place, stored]) == Reply.WON:
-                return True
-        return False
+        return await self._if_value_is(collection, key, expected, "records/compare_and_delete")
 
     async def collections(self) -> Names:
         found = await self._client.read("records/collections", self._keys, [])
@@ -79,7 +71,12 @@ class RedisRecordStore(RecordStore):
     async def _get(self, place: bytes) -> bytes | None:
         return await self._client.read("records/get", self._keys, [place])
 
-    async def _equal(self, collection: str, key: str, place: bytes, wanted: Any) -> bytes | None:
-        """The stored bytes of the record if its value is the wanted one."""
-        stored = await self._get(place)
-        return None if stored is None or not codec.is_equal(collection, key, stored, wanted) else stored
+    async def _if_value_is(self, collection: str, key: str, expected: Any, script: str, *more: bytes) -> bool:
+        """Run a script that changes exactly the bytes that were compared; they are compared again if they changed."""
+        place, wanted = codec.record_place(collection, key), codec.comparable(collection, key, expected)
+        while (stored := await self._get(place)) is not None:
+            if not codec.is_equal(collection, key, stored, wanted):
+                return False
+            if await self._client.call(script, self._keys, [place, stored, *more]) == Reply.WON:
+                return True
+        return False

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from redis_mob.codec.transfers import GREATEST
 from redis_mob.contracts import MobEventStore, MobRuntimeMetadataStore, MobSpecStore, RealmProfileStore, TransferStore
 from redis_mob.errors import (
     CasConflictError,
@@ -19,6 +18,7 @@ from redis_mob.errors import (
     ValidationError,
 )
 from redis_mob.models import MobEvent
+from redis_mob.models.base import MOST_COUNTED
 from redis_mob.testing.backend import Backend, StoredOverlay, StoredProfile, StoredSpec, StoredSupervisor
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
@@ -89,7 +89,7 @@ class TestBroughtEvents(Guarantee):
 
     @pytest.mark.parametrize(
         ("cursors", "after", "newest"),
-        [([2], 2, 3), ([3, 3], 2, 3), ([4], 2, 3), ([], 3, 2), ([], 0, GREATEST + 1), ([], -1, 3)],
+        [([2], 2, 3), ([3, 3], 2, 3), ([4], 2, 3), ([], 3, 2), ([], 0, MOST_COUNTED + 1), ([], -1, 3)],
     )
     async def test_cursors_that_do_not_ascend_are_refused(
         self, transfers: TransferStore, cursors: list[int], after: int, newest: int
@@ -152,7 +152,7 @@ class TestBroughtDocuments(Guarantee):
         )
         assert [answer for answer in found if not isinstance(answer, CasConflictError)] == [True]
 
-    @pytest.mark.parametrize("revision", [0, -1, GREATEST + 1])
+    @pytest.mark.parametrize("revision", [0, -1, MOST_COUNTED + 1])
     async def test_revisions_that_cannot_be_counted_are_refused(self, transfers: TransferStore, revision: int) -> None:
         with pytest.raises(ValidationError, match="revision"):
             await transfers.insert_spec("m", definition(), revision)
