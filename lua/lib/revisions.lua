@@ -4,6 +4,7 @@
 --- @include lib/counters
 --- @include lib/damage
 --- @include lib/mutate
+--- @include lib/replies
 
 -- The revision of a document as decimal text: '0' if it is absent, '' if it cannot be read.
 local function revision_of(document)
@@ -42,13 +43,13 @@ local function delete_document(documents, clock, name)
   mutate('HSET', clock, name, numeral(last))
 end
 
--- Whether the clock of a name that has no document stands behind a revision that comes from elsewhere.
-local function is_new_revision(clock, name, revision)
-  return number_at(clock, name) < tonumber(revision)
-end
-
--- Stores a document with the revision that it brings. A script calls this before its other writes.
+-- Stores a document with the revision that it brings, unless its name has one: {WON} | {LOST, the document that is
+-- there} | {CONFLICT} (the name has had that revision, or a greater one)
 local function bring_document(documents, clock, name, revision, document)
+  local stored = found_in(documents, clock, name)
+  if stored then return { LOST, stored } end
+  if number_at(clock, name) >= tonumber(revision) then return { CONFLICT } end
   mutate('HSET', clock, name, revision)
   mutate('HSET', documents, name, document)
+  return { WON }
 end

@@ -9,9 +9,4 @@
 
 --- @keys meta profiles profile_revisions
 --- @args name revision document
-local stored = found_in(profiles, profile_revisions, name)
-if stored then return { LOST, stored } end
-if not is_new_revision(profile_revisions, name, revision) then return { CONFLICT } end
-
-bring_document(profiles, profile_revisions, name, revision, document)
-return { WON }
+return bring_document(profiles, profile_revisions, name, revision, document)

@@ -9,9 +9,4 @@
 
 --- @keys meta specs spec_revisions
 --- @args name revision document
-local stored = found_in(specs, spec_revisions, name)
-if stored then return { LOST, stored } end
-if not is_new_revision(spec_revisions, name, revision) then return { CONFLICT } end
-
-bring_document(specs, spec_revisions, name, revision, document)
-return { WON }
+return bring_document(specs, spec_revisions, name, revision, document)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from redis_mob.codec.arguments import instance, integer, listed, moment
+from redis_mob.codec.definitions import spec_of
+from redis_mob.codec.documents import encode_document, encode_name
 from redis_mob.codec.ledgers import microseconds
+from redis_mob.codec.realm_profiles import profile_named
 from redis_mob.errors import CasConflictError, ValidationError, shown
 from redis_mob.models.base import MOST_COUNTED
+from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent, NewMobEvent
-from redis_mob.models.profile import StoredRealmProfile
+from redis_mob.models.overlay import ExternalBindingOverlayRecord
+from redis_mob.models.profile import Profile, StoredRealmProfile
 
 
 def checked_events(events: Sequence[MobEvent], after: int, newest: int) -> tuple[list[int], list[NewMobEvent]]:
@@ -41,17 +46,49 @@ def checked_events(events: Sequence[MobEvent], after: int, newest: int) -> tuple
     return cursors, found
 
 
-def checked_revision(revision: int) -> int:
-    """Raises ValidationError for a revision that no document can have."""
-    return _number("revision", revision, 1)
+class BroughtSpec(NamedTuple):
+    """A spec as bytes, with the revision that it brings."""
+
+    name: bytes
+    revision: int
+    document: bytes
 
 
-def profile_times(profile: StoredRealmProfile) -> tuple[int, int]:
-    """When a profile was created and updated, in microseconds since 1970. Raises ValidationError for a time before."""
-    times = [microseconds(moment(name, vars(profile).get(name))) for name in ("created_at", "updated_at")]
-    if min(times) < 0:
-        raise ValidationError(f"realm profile {shown(vars(profile).get('name'))}: its times lie before 1970")
-    return times[0], times[1]
+class BroughtProfile(NamedTuple):
+    """A realm profile as bytes, with its revision, and the times in microseconds since 1970 that it brings."""
+
+    name: bytes
+    revision: int
+    created: int
+    updated: int
+    document: bytes
+
+
+def brought_spec(mob_id: str, definition: MobDefinition, revision: int) -> BroughtSpec:
+    """Raises as `TransferStore.insert_spec`."""
+    name, number = encode_name("mob id", mob_id), _number("revision", revision, 1)
+    return BroughtSpec(name, number, encode_document(spec_of(mob_id), "definition", definition, MobDefinition))
+
+
+def brought_profile(profile: StoredRealmProfile) -> BroughtProfile:
+    """Raises as `TransferStore.insert_profile`, also for a profile that was made without a check of its fields."""
+    fields = vars(instance("profile", profile, StoredRealmProfile))
+    named: Any = fields.get("name")
+    name = encode_name("name of a realm profile", named)
+    number = _number("revision", fields.get("revision"), 1)
+    content: Any = fields.get("profile")
+    document = encode_document(profile_named(named), "profile", content, Profile)
+    created, updated = (microseconds(moment(time, fields.get(time))) for time in ("created_at", "updated_at"))
+    if min(created, updated) < 0:
+        raise ValidationError(f"realm profile {shown(named)}: its times lie before 1970")
+    return BroughtProfile(name, number, created, updated, document)
+
+
+def in_order(
+    overlays: Iterable[tuple[str, ExternalBindingOverlayRecord]],
+) -> list[tuple[str, ExternalBindingOverlayRecord]]:
+    """Overlays by mob, agent and generation, names in the order of their bytes."""
+    return sorted(overlays, key=lambda one: (one[0].encode(), one[1].agent_identity.encode(), one[1].generation))
 
 
 def another(what: str, *, is_there: bool) -> CasConflictError:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from redis_mob.codec import transfers
-from redis_mob.codec.arguments import instance
 from redis_mob.codec.definitions import spec_of
-from redis_mob.codec.documents import encode_document, encode_name
 from redis_mob.codec.events import encode_new_event
 from redis_mob.codec.ledgers import moment
 from redis_mob.codec.realm_profiles import profile_named
@@ -24,6 +21,7 @@ from redis_mob.models import (
     StoredRealmProfile,
     SupervisorAuthorityRecord,
 )
+from redis_mob.models.base import same_model
 
 
 class MemoryTransferStore(TransferStore):
@@ -44,11 +42,10 @@ class MemoryTransferStore(TransferStore):
         return True
 
     async def insert_spec(self, mob_id: str, definition: MobDefinition, revision: int) -> bool:
-        name, number = encode_name("mob id", mob_id), transfers.checked_revision(revision)
-        document = encode_document(spec_of(mob_id), "definition", definition, MobDefinition)
+        name, number, document = transfers.brought_spec(mob_id, definition, revision)
         specs = self._access.content.specs
         if name in specs.documents:
-            same = MobDefinition.model_validate_json(specs.documents[name]) == definition
+            same = same_model(MobDefinition.model_validate_json(specs.documents[name]), definition)
             if same and specs.revision(name) == number:
                 return False
             raise transfers.another(spec_of(mob_id), is_there=True)
@@ -57,21 +54,16 @@ class MemoryTransferStore(TransferStore):
         return True
 
     async def insert_profile(self, profile: StoredRealmProfile) -> bool:
-        checked = instance("profile", profile, StoredRealmProfile)
-        named = vars(checked).get("name")
-        name = encode_name("name of a realm profile", named)  # pyright: ignore[reportArgumentType] - it is checked there
-        number = transfers.checked_revision(vars(checked).get("revision"))  # pyright: ignore[reportArgumentType] - as above
-        content: Any = vars(checked).get("profile")
-        document = encode_document(profile_named(checked.name), "profile", content, Profile)
-        created, updated = map(moment, transfers.profile_times(checked))
+        name, number, *times, document = transfers.brought_profile(profile)
+        created, updated = map(moment, times)
         namespace, profiles = self._access.content, self._access.content.profiles
         if name in profiles.documents:
-            same = Profile.model_validate_json(profiles.documents[name]) == content
+            same = same_model(Profile.model_validate_json(profiles.documents[name]), profile.profile)
             if same and (profiles.revision(name), *namespace.profile_times[name]) == (number, created, updated):
                 return False
-            raise transfers.another(profile_named(checked.name), is_there=True)
+            raise transfers.another(profile_named(profile.name), is_there=True)
         if not profiles.bring(name, document, number):
-            raise transfers.another(profile_named(checked.name), is_there=False)
+            raise transfers.another(profile_named(profile.name), is_there=False)
         namespace.profile_times[name] = (created, updated)
         return True
 
@@ -87,4 +79,4 @@ class MemoryTransferStore(TransferStore):
             (decode_overlay_place(place)[0], opened_overlay(place, record))
             for place, record in self._access.content.overlays.items()
         ]
-        return sorted(found, key=lambda one: (one[0].encode(), one[1].agent_identity.encode(), one[1].generation))
+        return transfers.in_order(found)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis_mob.codec import runtime_metadata, transfers
-from redis_mob.codec.arguments import instance
 from redis_mob.codec.definitions import decode_spec, spec_of
-from redis_mob.codec.documents import decode_name, encode_document, encode_name
+from redis_mob.codec.documents import decode_name
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.realm_profiles import decode_profile, profile_named
 from redis_mob.connection.calls.client import Client
@@ -19,10 +18,10 @@ from redis_mob.models import (
     ExternalBindingOverlayRecord,
     MobDefinition,
     MobEvent,
-    Profile,
     StoredRealmProfile,
     SupervisorAuthorityRecord,
 )
+from redis_mob.models.base import same_model
 from redis_mob.security.sealing import SecretCodec
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.events import RedisEventStore
@@ -53,24 +52,23 @@ class RedisTransferStore(TransferStore):
         return reply == Reply.WON
 
     async def insert_spec(self, mob_id: str, definition: MobDefinition, revision: int) -> bool:
-        name, number = encode_name(_MOB, mob_id), transfers.checked_revision(revision)
-        document = encode_document(spec_of(mob_id), "definition", definition, MobDefinition)
+        name, number, document = transfers.brought_spec(mob_id, definition, revision)
         keys = [self._keys.meta, self._keys.specs, self._keys.spec_revisions]
         reply = await self._client.call("transfers/insert_spec", keys, [name, number, b"%d %b" % (number, document)])
-        return _is_new(spec_of(mob_id), reply, lambda stored: decode_spec(mob_id, stored) == (definition, number))
+
+        def is_same(stored: bytes) -> bool:
+            found, at = decode_spec(mob_id, stored)
+            return at == number and same_model(found, definition)
+
+        return _is_new(spec_of(mob_id), reply, is_same)
 
     async def insert_profile(self, profile: StoredRealmProfile) -> bool:
-        checked = instance("profile", profile, StoredRealmProfile)
-        named = vars(checked).get("name")
-        name = encode_name("name of a realm profile", named)  # pyright: ignore[reportArgumentType] - it is checked there
-        number = transfers.checked_revision(vars(checked).get("revision"))  # pyright: ignore[reportArgumentType] - as above
-        content: Any = vars(checked).get("profile")
-        document = encode_document(profile_named(checked.name), "profile", content, Profile)
-        record = b"%d %d %d %b" % (number, *transfers.profile_times(checked), document)
+        name, number, created, updated, document = transfers.brought_profile(profile)
+        record = b"%d %d %d %b" % (number, created, updated, document)
         keys = [self._keys.meta, self._keys.profiles, self._keys.profile_revisions]
         reply = await self._client.call("transfers/insert_profile", keys, [name, number, record])
         return _is_new(
-            profile_named(checked.name), reply, lambda stored: decode_profile(checked.name, stored) == checked
+            profile_named(profile.name), reply, lambda stored: same_model(decode_profile(profile.name, stored), profile)
         )
 
     async def newest_cursor(self) -> int:
@@ -87,7 +85,7 @@ class RedisTransferStore(TransferStore):
             (runtime_metadata.decode_overlay_place(place)[0], opened_overlay(self._secrets, place, record))
             for place, record in as_mapping(records).items()
         ]
-        return sorted(found, key=lambda one: (one[0].encode(), one[1].agent_identity.encode(), one[1].generation))
+        return transfers.in_order(found)
 
     async def _metadata(self) -> Any:
         keys = [self._keys.meta, self._keys.supervisors, self._keys.overlays]
