@@ -228,18 +228,11 @@ def require_terminal(event: NewMobEvent) -> None:
         raise InternalError(f"{kind.type} ends no flow: use flow_completed, flow_failed or flow_canceled")
 
 
-def require_step_failed(event: NewMobEvent) -> None:
-    """Raises InternalError for an event of another kind than step_failed (contract: events-10)."""
+def require_kind(event: NewMobEvent, wanted: type[StepFailed | ForkJobTerminal]) -> None:
+    """Raises InternalError for an event of another kind (contract: events-10, events-23)."""
     kind = kind_of(event)
-    if not isinstance(kind, StepFailed):
-        raise InternalError(f"a step_failed event is needed, not {kind.type}")
-
-
-def require_fork_job_terminal(event: NewMobEvent) -> None:
-    """Raises InternalError for an event of another kind than fork_job_terminal (contract: events-23)."""
-    kind = kind_of(event)
-    if not isinstance(kind, ForkJobTerminal):
-        raise InternalError(f"a fork_job_terminal event is needed, not {kind.type}")
+    if not isinstance(kind, wanted):
+        raise InternalError(f"a {wanted.model_fields['type'].default} event is needed, not {kind.type}")
 
 
 def told_otherwise(event: NewMobEvent) -> CasConflictError:

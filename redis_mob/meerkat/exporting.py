@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,10 +17,10 @@ from redis_mob.meerkat import schemas
 from redis_mob.meerkat.lines import LineWriter
 from redis_mob.meerkat.storing import IMPORTS
 from redis_mob.models.base import format_timestamp, json_text
-from redis_mob.models.events import MobEvent
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.models.supervisor import BRIDGE_PROTOCOL_VERSION, SupervisorAuthorityRecord
 from redis_mob.operations.run_list import every_run
+from redis_mob.past.run_events import pages_after
 from redis_mob.storage import MobStorage
 
 _PAGE = 500
@@ -84,8 +83,7 @@ def _database(partial: Path) -> Generator[Put]:
 
         def put(table: str, *values: object) -> None:
             try:
-                # the name of a table is one of schemas.py
-                connection.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", values)  # noqa: S608
+                connection.execute(schemas.insertion(table, len(values)), values)
             except sqlite3.IntegrityError as error:
                 raise ValidationError(f"table {table}, {shown(values[0])}: {error}") from error
 
@@ -149,7 +147,7 @@ class _Export:
                 after = page[-1][0]
 
     async def _events(self, newest: int) -> None:
-        async for event in self._log(newest):
+        async for event in pages_after(self._storage.events, 0, newest):
             if not self._of_0_6 or event.kind.type in schemas.KINDS_OF_0_6:
                 # 0.6 refuses the envelope of a later release
                 written = event.model_copy(update={"envelope": None}) if self._of_0_6 else event
@@ -157,15 +155,6 @@ class _Export:
                 self._counts["events"] += 1
             else:
                 self._counts["events left out, of kinds that 0.6 does not read"] += 1
-
-    async def _log(self, newest: int) -> AsyncIterator[MobEvent]:
-        after = 0
-        while page := await self._storage.events.poll(after, _PAGE):
-            for event in page:
-                if event.cursor > newest:
-                    return
-                yield event
-            after = page[-1].cursor
 
     async def _runs(self) -> None:
         ids = [one.run_id async for one in every_run(self._storage, RunFilter(), None)]
@@ -191,10 +180,10 @@ class _Export:
             if self._of_0_6 and overlay.status in schemas.LATER_STATUSES:
                 self._counts["overlays left out, of a status that 0.6 does not read"] += 1
                 continue
-            document = json.loads(overlay.model_dump_json())
+            written = overlay
             if overlay.bootstrap_token is not None and not self._with_secrets:
-                document["bootstrap_token"] = None
+                written = overlay.model_copy(update={"bootstrap_token": None})
                 self._counts["bootstrap tokens left out, which are secret"] += 1
-            text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-            self._put(schemas.OVERLAYS, mob_id, overlay.agent_identity, overlay.generation, text.encode())
+            document = written.model_dump_json().encode()
+            self._put(schemas.OVERLAYS, mob_id, overlay.agent_identity, overlay.generation, document)
             self._counts["overlays"] += 1

@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.meerkat.header import FIRST_LINE, is_lines
 from redis_mob.meerkat.reading import MobDatabase, opened
-from redis_mob.meerkat.schemas import CREATE_RECORDS, CREATE_TABLES, RECORDS
+from redis_mob.meerkat.schemas import COLUMNS, CREATE_RECORDS, CREATE_TABLES, insertion
 from redis_mob.models.base import json_text
 
 _END = "rows"
@@ -71,8 +71,7 @@ def _write_database(path: Path, copy: Path) -> None:
         with written:
             for number, table, values in _rows(path, lines):
                 try:
-                    # the name is one of schemas.py
-                    written.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", values)  # noqa: S608
+                    written.execute(insertion(table, len(values)), values)
                 except sqlite3.IntegrityError:
                     raise ValidationError(
                         f"{shortened(path)}, line {number}: {table} has this name already, or a value is missing"
@@ -95,7 +94,7 @@ def _rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, str, list[Any
                 ended = True
                 continue
             table, kinds, row = document["table"], document["kinds"], cast("list[Any]", document["row"])
-            columns = _COLUMNS[table]
+            columns = COLUMNS[table]
             if len(row) != columns or len(kinds) != columns:
                 raise ValueError(f"a row of {table} has {columns} values")
             count += 1
@@ -112,16 +111,3 @@ def _value(kind: str, one: Any) -> Any:
     if one is None or isinstance(one, str | int):
         return one
     raise ValueError(f"{shown(one)} is no value of a row")
-
-
-_COLUMNS = {
-    "mob_events": 2,
-    "mob_event_meta": 2,
-    "mob_runs": 2,
-    "mob_specs": 2,
-    "mob_runtime_supervisors": 2,
-    "mob_runtime_binding_overlays": 4,
-    "realm_profiles": 5,
-    RECORDS: 3,
-}
-"""How many values a row of each table has."""

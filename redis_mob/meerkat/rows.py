@@ -13,7 +13,7 @@ from redis_mob.codec.events import decode_stored_event
 from redis_mob.errors import SerializationError, shown
 from redis_mob.meerkat import schemas
 from redis_mob.meerkat.reading import Row
-from redis_mob.models.base import Model, canonical_run_id
+from redis_mob.models.base import Model, canonical_run_id, json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.overlay import ExternalBindingOverlayRecord
@@ -123,7 +123,7 @@ def row_name(columns: Sequence[str], row: Row) -> str:
 
 def verbatim_key(keys: Sequence[str], rowid: int, row: Row) -> str:
     """Under which key the record of a row is kept: the JSON of its primary key, or of its rowid where it has none."""
-    return json.dumps([_plain(row[name]) for name in keys] or [rowid], ensure_ascii=False, separators=(",", ":"))
+    return json_text([_plain(row[name]) for name in keys] or [rowid])
 
 
 def verbatim(row: Row) -> dict[str, Any]:

@@ -166,8 +166,20 @@ CREATE TABLE realm_profiles (
 """
 """The tables of 0.6.34, in its words, so that its stores find theirs."""
 
+
+def insertion(table: str, values: int) -> str:
+    """The statement that puts a row of so many values into one of these tables."""
+    return f"INSERT INTO {table} VALUES ({','.join('?' * values)})"  # noqa: S608 - the name is one of these here
+
+
 RECORDS = "redis_mob_records"
 CREATE_RECORDS = (
     "CREATE TABLE redis_mob_records (collection TEXT, key TEXT, value_json BLOB, PRIMARY KEY (collection, key));"
 )
 """A table of ours, for generic records; a mob.db has none."""
+
+COLUMNS: Mapping[str, int] = {
+    **{table: len(names - {"mob_id"} if table == EVENTS else names) for table, names in KNOWN.items()},
+    RECORDS: 3,
+}
+"""How many columns each of these tables has as it is created here."""

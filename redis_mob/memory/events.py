@@ -12,15 +12,14 @@ from redis_mob.codec.events import (
     EncodedEvent,
     decode_event,
     encode_new_event,
-    require_fork_job_terminal,
-    require_step_failed,
+    require_kind,
     require_terminal,
     told_otherwise,
 )
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import EpochChangedError, EventsTrimmedError
 from redis_mob.memory.namespace import Access
-from redis_mob.models import MobEvent, NewMobEvent
+from redis_mob.models import ForkJobTerminal, MobEvent, NewMobEvent, StepFailed
 from redis_mob.notifications.pushed_entries import Entry
 from redis_mob.notifications.subscription import Subscription
 
@@ -46,11 +45,11 @@ class MemoryEventStore(MobEventStore):
         return self._append_if_absent(event)
 
     async def append_step_failed_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
-        require_step_failed(event)
+        require_kind(event, StepFailed)
         return self._append_if_absent(event)
 
     async def append_fork_job_terminal_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
-        require_fork_job_terminal(event)
+        require_kind(event, ForkJobTerminal)
         return self._append_if_absent(event)
 
     def _append_if_absent(self, event: NewMobEvent) -> MobEvent | None:

@@ -116,9 +116,10 @@ def events_missing(run_id: str) -> NotFoundError:
     )
 
 
-async def pages_after(events: MobEventStore, after: int) -> AsyncIterator[MobEvent]:
-    """The events after a cursor that the log has now."""
-    newest = await events.latest_cursor()
+async def pages_after(events: MobEventStore, after: int, newest: int | None = None) -> AsyncIterator[MobEvent]:
+    """The events after a cursor, up to `newest`, by default those that the log has now. They are read by pages."""
+    if newest is None:
+        newest = await events.latest_cursor()
     while after < newest and (page := await events.poll(after, PAGE)):
         for event in page:
             if event.cursor <= newest:

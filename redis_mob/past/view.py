@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis_mob.codec.arguments import integer
 from redis_mob.models.run_status import MobRunStatus
-from redis_mob.past.run_events import EARLIER, PAGE, events_missing, events_of, newest_up_to, pages_after, run_of
+from redis_mob.past.run_events import EARLIER, events_missing, events_of, newest_up_to, pages_after, run_of
 from redis_mob.past.run_fold import PastRun, RunFold
 
 if TYPE_CHECKING:
@@ -46,10 +46,7 @@ class PastEvents(_OnlyRead):
 
     async def replay_all(self) -> list[MobEvent]:
         """All events up to the cursor, in ascending order. Raises as MobEventStore.poll."""
-        found: list[MobEvent] = []
-        while page := await self.poll(found[-1].cursor if found else 0, PAGE):
-            found += page
-        return found
+        return [event async for event in pages_after(self._events, 0, self._cursor)]
 
     async def latest_cursor(self) -> int:
         """The greatest cursor up to that of the view which is still present, 0 if there is none."""

@@ -11,8 +11,7 @@ from redis_mob.codec.events import (
     STRUCTURAL,
     decode_event,
     pushed_event,
-    require_fork_job_terminal,
-    require_step_failed,
+    require_kind,
     require_terminal,
     told_otherwise,
 )
@@ -24,7 +23,7 @@ from redis_mob.connection.calls.replies import Reply
 from redis_mob.connection.calls.turns import CallsOfOneTurn
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import EpochChangedError, EventsTrimmedError
-from redis_mob.models import MobEvent, NewMobEvent
+from redis_mob.models import ForkJobTerminal, MobEvent, NewMobEvent, StepFailed
 from redis_mob.notifications.pushed_entries import Entry, PushedEntries
 from redis_mob.notifications.shared_log import SharedLog
 from redis_mob.notifications.subscription import PAGE, Subscription
@@ -68,11 +67,11 @@ class RedisEventStore(MobEventStore):
         return await self._append_if_absent(event)
 
     async def append_step_failed_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
-        require_step_failed(event)
+        require_kind(event, StepFailed)
         return await self._append_if_absent(event)
 
     async def append_fork_job_terminal_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
-        require_fork_job_terminal(event)
+        require_kind(event, ForkJobTerminal)
         return await self._append_if_absent(event)
 
     async def _append_if_absent(self, event: NewMobEvent) -> MobEvent | None:
