@@ -12,8 +12,8 @@
 --- @args event:event
 local log = event_log(meta, events, event_identities, events_by_time, events_channel)
 local identity, content = event.identities[1], event.identities[2]
-if has_identity(log, log.name_of(identity, event.mob)) then
-  return (not content or has_identity(log, log.name_of(content, event.mob))) and LOST or CONFLICT
+if has_identity(log, name_of(log, identity, event.mob)) then
+  return (not content or has_identity(log, name_of(log, content, event.mob))) and LOST or CONFLICT
 end
 
 local stored = append_events(log, { event })

@@ -1,6 +1,7 @@
--- Reads keys of any type for a backup. A record is its kind, a key and what is there (redis_mob/backup/records.py):
--- R = the key is empty, what follows is all; H, Z, S, L, X = fields, members with scores, members, items from an index
--- on, entries behind the id of the first that is left; h, z, x = elements that are gone; E = when it expires, in ms.
+-- Reads keys of any type for a backup. A record is its kind, a key and the content; lua/backup/write writes it again:
+-- R = the key is empty, and the records behind this one have all of it; H, Z, S = fields, members with scores, members;
+-- L = an index and the items from there on; X = the id of the first entry of the stream, and entries; h, z, x = fields,
+-- members, ids of entries that were removed; E = when it expires, in ms.
 
 local MEASURES = { hash = 'HLEN', zset = 'ZCARD', set = 'SCARD', list = 'LLEN', stream = 'XLEN' }
 

@@ -11,23 +11,16 @@
 
 local YEAR_ONE = 62135596800
 
--- bytes of an event that a message takes along: a message goes to every process that listens
-local MOST_PUSHED = 4096
-
 local function event_log(meta, stream, identities, by_time, channel)
-  local log = { meta = meta, stream = stream, identities = identities, by_time = by_time, channel = channel }
-  local resets = {}  -- of mobs, by what this script appends
+  -- `resets`: cursors of the resets of mobs that this script appends
+  return { meta = meta, stream = stream, identities = identities, by_time = by_time, channel = channel, resets = {} }
+end
 
-  -- An identity as the index has it: that of a job has the last reset of its mob behind it, since a reset begins anew.
-  function log.name_of(identity, mob)
-    local letter = string.sub(identity, 1, 1)
-    if letter ~= 'j' and letter ~= 'k' then return identity end
-    return identity .. (resets[mob] or redis.call('HGET', identities, 'r' .. mob) or '0')
-  end
-
-  function log.begin_anew(mob, cursor) resets[mob] = cursor end
-
-  return log
+-- An identity as the index has it: that of a job has the last reset of its mob behind it, since a reset begins anew.
+local function name_of(log, identity, mob)
+  local letter = string.sub(identity, 1, 1)
+  if letter ~= 'j' and letter ~= 'k' then return identity end
+  return identity .. (log.resets[mob] or redis.call('HGET', log.identities, 'r' .. mob) or '0')
 end
 
 local function take_event()
@@ -55,8 +48,8 @@ local function append_events(log, events)
     times[2 * i - 1], times[2 * i] = '0', event.order .. ':' .. cursors[i]
     for _, identity in ipairs(event.identities) do
       local is_reset = string.sub(identity, 1, 1) == 'r'
-      if is_reset then log.begin_anew(event.mob, cursors[i]) end
-      identities[#identities + 1] = { log.name_of(identity, event.mob), cursors[i], is_reset }
+      if is_reset then log.resets[event.mob] = cursors[i] end
+      identities[#identities + 1] = { name_of(log, identity, event.mob), cursors[i], is_reset }
     end
   end
   if #identities > 0 then redis.call('HLEN', log.identities) end
@@ -91,6 +84,7 @@ end
 -- who are up to date need not read the log; codec/events.py reads it.
 local function announce_events(log)
   if not log.last then return end
+  local MOST_PUSHED = 4096  -- bytes of an event that a message takes along: it goes to every process that listens
   local message, only = log.last, log.only
   if only and #only.kind <= MOST_PUSHED then
     message = table.concat({ '6', message, only.timestamp, #only.mob, only.mob .. only.kind }, ' ')

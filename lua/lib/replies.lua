@@ -1,4 +1,4 @@
--- The reply codes that all scripts share; redis_mob/connection/replies.py gives them their meaning.
+-- The reply codes that all scripts share; redis_mob/connection/calls/replies.py gives them their meaning.
 
 local WON = 1
 local LOST = 0

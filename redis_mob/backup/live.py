@@ -99,7 +99,7 @@ class LiveNamespace:
         async for found in pages_of_keys(self._client, self._keys):
             wanted = [key for key in found if self._is_kept(key)]
             for at in range(0, len(wanted), _AT_ONCE):
-                reply = await self._client.read("backup/read_keys", _names(wanted[at : at + _AT_ONCE]))
+                reply = await self._client.read("backup/read_keys", _names(wanted[at : at + _AT_ONCE]), {"most": _PAGE})
                 async for record in self._read(reply):
                     yield record
                 calls += 1
@@ -108,8 +108,9 @@ class LiveNamespace:
                         yield record
 
     def _is_kept(self, key: bytes) -> bool:
-        name = self._keys.suffix(key)
-        return name not in ("meta", "changes", "changes:aside") and not name.startswith("session:")
+        """Whether a backup has a key: not its own keys and `meta`, which is read at the cut, nor receipts of clients."""
+        [name] = _names([key])
+        return name not in self._own and not self._keys.suffix(key).startswith("session:")
 
     async def _read(self, records: Sequence[list[Any]]) -> AsyncIterator[list[Any]]:
         """Records of a reply; long keys are read by pages, behind all that was read before them."""

@@ -344,7 +344,7 @@ local function row_field(field, index)
   return field .. '\0' .. decimal(index)
 end
 
--- The reply codes that all scripts share; redis_mob/connection/replies.py gives them their meaning.
+-- The reply codes that all scripts share; redis_mob/connection/calls/replies.py gives them their meaning.
 
 local WON = 1
 local LOST = 0
