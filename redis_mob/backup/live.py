@@ -108,7 +108,7 @@ class LiveNamespace:
                         yield record
 
     def _is_kept(self, key: bytes) -> bool:
-        """Whether a backup has a key: not its own keys and `meta`, which is read at the cut, nor receipts of clients."""
+        """Whether a backup has a key: neither its own keys, nor `meta`, which is read at the cut, nor clients' receipts."""
         [name] = _names([key])
         return name not in self._own and not self._keys.suffix(key).startswith("session:")
 
