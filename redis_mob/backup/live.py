@@ -108,7 +108,7 @@ class LiveNamespace:
                         yield record
 
     def _is_kept(self, key: bytes) -> bool:
-        """Whether a backup has a key: neither its own keys, nor `meta`, which is read at the cut, nor clients' receipts."""
+        """Whether a backup has a key. It has neither its own keys nor receipts of clients, and `meta` from the cut."""
         [name] = _names([key])
         return name not in self._own and not self._keys.suffix(key).startswith("session:")
 
