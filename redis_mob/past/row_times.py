@@ -7,7 +7,7 @@ commit. So it came with the first such event that is not earlier than the row, a
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -34,15 +34,16 @@ LATER = 2**64
 _END = "end"
 
 
+def tells_items(row: StepLedgerEntry) -> bool:
+    """Whether a row tells how many items a step has, of which there is no event."""
+    return row.agent_identity == SYSTEM_MEMBER and row.status is StepRunStatus.DISPATCHED
+
+
 class RowTimes:
-    """The events of a run by what rows say of them.
+    """The events of a run by what rows say of them."""
 
-    `begun` are the cursors at which each step began a node, for what has no event of its own: the number of its items.
-    """
-
-    def __init__(self, events: Sequence[MobEvent], begun: Mapping[str, Sequence[int]]) -> None:
+    def __init__(self, events: Sequence[MobEvent]) -> None:
         self._times = {event.cursor: event.timestamp for event in events}
-        self._begun = begun
         self._commit_of = {cursor: commit for commit in commits_of(events) for cursor in commit}
         self._told: defaultdict[Hashable, list[int]] = defaultdict(list)
         for event in events:
@@ -51,16 +52,17 @@ class RowTimes:
         self._used: Counter[Hashable] = Counter()
 
     def of_steps(self, rows: Sequence[StepLedgerEntry]) -> list[int]:
-        """The cursor of the event that each row of the step ledger came with; LATER if there is none."""
+        """The cursor of the event that each row of the step ledger came with; LATER if there is none, as for the number
+        of items."""
         carried, numbers = self._carried(rows), Counter[Hashable]()
         ended: defaultdict[Hashable, int] = defaultdict(int)
 
         def found(row: StepLedgerEntry, least: int) -> int:
             member, place = (row.step_id, row.agent_identity), (row.step_id, row.agent_identity, row.status)
             numbers[place] += 1
+            if tells_items(row):
+                return LATER
             if row.agent_identity == SYSTEM_MEMBER:
-                if row.status is StepRunStatus.DISPATCHED:
-                    return self._first(row.timestamp, self._begun.get(row.step_id, ()), least)
                 return self._of_several(row.timestamp, (_END,), least)
             over = ("over", row.step_id), _END
             if row.status is StepRunStatus.CANCELED:

@@ -34,20 +34,16 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow import FrameSnapshot, LoopPhase, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.ledger import StepLedgerEntry, StepRunStatus
+from redis_mob.models.ledger import StepLedgerEntry
 from redis_mob.models.run import MobRun
-from redis_mob.models.run_outputs import SYSTEM_MEMBER
 from redis_mob.models.transition import NodeKey
 from redis_mob.past.loop_answers import LoopAnswers
-from redis_mob.past.row_times import RowTimes, commits_of
+from redis_mob.past.row_times import RowTimes, commits_of, tells_items
 from redis_mob.past.time_travel import RunPast, last_of
 
 _ENDS = {Run.TERMINALIZE_COMPLETED, Run.TERMINALIZE_FAILED, Run.TERMINALIZE_CANCELED}
 _OF_STEPS = {Run.COMPLETE_STEP, Run.FAIL_STEP, Run.SKIP_STEP, Run.CANCEL_STEP, Run.PROJECT_FRAME_STEP_STATUS}
 """What steps are told as a run ends, in the same decision."""
-
-_BEGUN = {NodeStatus.RUNNING, NodeStatus.COMPLETED, NodeStatus.FAILED}
-"""The nodes that have begun for certain; what was canceled may have, or not."""
 
 
 class PastRun(NamedTuple):
@@ -58,10 +54,12 @@ class PastRun(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """How many inputs lead to a state, the state, and how many at most may be of later commits, without an event."""
+    """How many inputs lead to a state, the state, how often each step had begun, and how many inputs at most may be of
+    later commits, without an event."""
 
     inputs: int
     machine: FlowMachine
+    begun: Counter[str | None]
     untold: int
 
 
@@ -105,7 +103,7 @@ class RunFold:
             self._steps = _steps_of_frames(run, self._flow)
         except KernelError as error:
             raise _untold(run, f"it does not fit its flow: {error}") from error
-        times = RowTimes(told, self._begun())
+        times = RowTimes(told)
         self._step_rows = times.of_steps(run.step_ledger)
         self._failures = times.of_failures(run.failure_ledger)
 
@@ -126,21 +124,23 @@ class RunFold:
     def _place(self, cursor: int) -> _Place:
         moment, nodes = self._past.at(cursor), self._past.nodes_at(cursor)
         found: _Place | None = None
-        first = 0
+        first, begun = 0, Counter[str | None]()
         machine: FlowMachine | None = None
         differing, is_complete = set(nodes), False
         ends_at = len(self._run.flow_authority_inputs) if moment.status.is_terminal else self._end()
         try:
             for number, machine, changed in _machines(self._run.flow_authority_inputs):
                 for node, status in changed:
-                    (differing.discard if nodes.get(node) is status else differing.add)(node)
+                    if status is NodeStatus.RUNNING:
+                        begun[self._steps[node[0]].get(node[1])] += 1
+                    (differing.discard if nodes.get(node) is _ended_or_open(status) else differing.add)(node)
                 if differing or machine.status is not moment.status or number > ends_at:
                     continue
                 first = first or number
                 if is_complete or not is_at_rest(machine.stored_in(self._run), self._flow):
                     continue
                 projected = len(self._run.flow_authority_inputs) - number if number == ends_at else 0
-                found = _Place(number, machine, number - first + projected)
+                found = _Place(number, machine, begun.copy(), number - first + projected)
                 is_complete = not next_actions(machine, self._flow)
         except KernelError as error:
             raise _untold(self._run, f"its log of inputs cannot be replayed: {error}") from error
@@ -168,7 +168,7 @@ class RunFold:
             unknown += ("whether all that was decided had been stored by then: that may have taken several commits",)
         update: dict[str, Any] = {
             "completed_at": run.completed_at if machine.status.is_terminal else None,
-            "step_ledger": self._rows_until(machine, cursor),
+            "step_ledger": self._rows_until(place.begun.copy(), cursor),
             "failure_ledger": self._failures_until(machine, cursor),
             "loop_iteration_ledger": tuple(row for row in run.loop_iteration_ledger if row.frame_id in machine.frames),
             "root_step_outputs": root,
@@ -177,32 +177,15 @@ class RunFold:
         }
         return PastRun(machine.stored_in(run).model_copy(update=update), unknown)
 
-    def _begun(self) -> Mapping[str, Sequence[int]]:
-        """The cursors at which each step began, in any frame."""
-        begun: defaultdict[str, list[int]] = defaultdict(list)
-        for (frame_id, node_id), changes in self._past.statuses.items():
-            step_id = self._steps.get(frame_id, {}).get(node_id)
-            if step_id is not None:
-                begun[step_id] += (at for at, status in changes if status is NodeStatus.RUNNING)
-        return {step_id: sorted(cursors) for step_id, cursors in begun.items()}
-
-    def _rows_until(self, machine: FlowMachine, cursor: int) -> tuple[StepLedgerEntry, ...]:
-        """The rows of steps that were there.
-
-        How many items a step has is told as its node begins, which the state shows also where the replay of events does
-        not have it yet.
-        """
-        begun = Counter(
-            self._steps[frame_id].get(node_id)
-            for frame_id, frame in machine.frames.items()
-            for node_id, status in frame.kernel_state.node_status.items()
-            if status in _BEGUN
-        )
+    def _rows_until(self, begun: Counter[str | None], cursor: int) -> tuple[StepLedgerEntry, ...]:
+        """The rows of steps that were there. How many items a step has is in no event: it is told as a node begins."""
         rows: list[StepLedgerEntry] = []
         for row, at in zip(self._run.step_ledger, self._step_rows, strict=True):
-            tells_items = row.agent_identity == SYSTEM_MEMBER and row.status is StepRunStatus.DISPATCHED
-            begun[row.step_id] -= tells_items
-            if at <= cursor or (tells_items and begun[row.step_id] >= 0):
+            if tells_items(row):
+                begun[row.step_id] -= 1
+                if begun[row.step_id] >= 0:
+                    rows.append(row)
+            elif at <= cursor:
                 rows.append(row)
         return tuple(rows)
 
@@ -256,7 +239,7 @@ class RunFold:
 
 def _machines(
     inputs: Sequence[FlowAuthorityInput],
-) -> Iterator[tuple[int, FlowMachine, list[tuple[NodeKey, NodeStatus | None]]]]:
+) -> Iterator[tuple[int, FlowMachine, list[tuple[NodeKey, NodeStatus]]]]:
     """How many inputs were taken, the machine then, and the nodes that the last one has changed."""
     match inputs[0] if inputs else None:
         case RunFlow(payload=seed) | CreateRunSeed(payload=seed):
@@ -266,11 +249,11 @@ def _machines(
     yield 1, machine, []
     for number, told in enumerate(inputs[1:], start=2):
         before, machine = machine, apply(machine, told)
-        changed: list[tuple[NodeKey, NodeStatus | None]] = []
+        changed: list[tuple[NodeKey, NodeStatus]] = []
         for frame_id in changed_keys(before.frames, machine.frames):
             old, new = before.frames.get(frame_id), machine.frames[frame_id].kernel_state.node_status
             nodes = new if old is None else changed_keys(old.kernel_state.node_status, new)
-            changed += (((frame_id, node_id), _ended_or_open(new[node_id])) for node_id in nodes)
+            changed += (((frame_id, node_id), new[node_id]) for node_id in nodes)
         yield number, machine, changed
 
 
