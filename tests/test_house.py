@@ -18,7 +18,7 @@ PACKAGE = ROOT / "redis_mob"
 
 FLOORS = (
     {"errors", "lazy_names", "version"},
-    {"models", "telemetry", "http_serving"},
+    {"models", "telemetry", "http_serving", "new_file"},
     {"contracts", "codec", "kernel", "security"},
     {"connection", "payloads"},
     {"notifications", "admin", "backup"},

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import secrets
 import struct
 import zlib
@@ -21,7 +20,6 @@ import msgpack
 from pydantic import ValidationError as BadFields
 
 from redis_mob.errors import (
-    CasConflictError,
     SealKeyMismatchError,
     SealKeyMissingError,
     SerializationError,
@@ -32,6 +30,7 @@ from redis_mob.errors import (
     shown,
 )
 from redis_mob.models.base import U64, Model
+from redis_mob.new_file import publish, require_new
 from redis_mob.security.sealing import SealKey, SealKeyring
 
 FORMAT = 1
@@ -121,13 +120,11 @@ class BackupWriter:
             self._flush()
 
     def finish(self, trailer: Trailer) -> str:
-        """Write what is left, and make the file safe; returns its digest."""
+        """Write the records that were not written yet, and the end of the file; returns its digest."""
         self._flush()
         self._frame(b"T", trailer.model_dump_json().encode())
         digest = self._hash.digest()
         self._file.write(digest)
-        self._file.flush()
-        os.fsync(self._file.fileno())
         return digest.hex()
 
     def _flush(self) -> None:
@@ -153,24 +150,17 @@ def new_backup(path: Path, header: Header, key: SealKey | None) -> Generator[Bac
 
     Raises CasConflictError if the file is there, WriteFailedError if it cannot be written.
     """
-    if path.exists():
-        raise CasConflictError(f"{shortened(path)} is there already: name a new file")
+    require_new(path)
     temporary = path.with_name(f".{path.name}.{header.id}.part")
     try:
         with temporary.open("xb") as file:
             yield BackupWriter(path, file, header, key)
-        os.link(temporary, path)  # refuses a file that has come in between
-    except FileExistsError:
-        raise CasConflictError(f"{shortened(path)} is there already: name a new file") from None
+        publish(temporary, path)
     except OSError as error:
         raise WriteFailedError(f"{shortened(path)} cannot be written: {error.strerror}; no backup was made") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        directory = os.open(path.parent, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
 
 
 class BackupFile:

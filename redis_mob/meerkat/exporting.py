@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from redis_mob.codec.events import encode_stored_event
-from redis_mob.errors import CasConflictError, ValidationError, shortened, shown
+from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.meerkat import schemas
 from redis_mob.meerkat.lines import LineWriter
 from redis_mob.meerkat.storing import IMPORTS
 from redis_mob.models.base import format_timestamp, json_text
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.models.supervisor import BRIDGE_PROTOCOL_VERSION, SupervisorAuthorityRecord
+from redis_mob.new_file import publish, require_new
 from redis_mob.operations.run_list import every_run
 from redis_mob.past.run_events import pages_after
 from redis_mob.storage import MobStorage
@@ -55,8 +56,7 @@ async def export_lines(storage: MobStorage, path: Path, *, with_secrets: bool) -
 @contextmanager
 def _written(path: Path) -> Generator[Path]:
     """A file beside the one that is wanted, which takes its place when it is complete."""
-    if path.exists():
-        raise CasConflictError(f"{shortened(path)} is there already: name a new file")
+    require_new(path)
     try:
         handle, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.", suffix=".partial")
     except OSError as error:
@@ -65,7 +65,7 @@ def _written(path: Path) -> Generator[Path]:
     partial = Path(name)
     try:
         yield partial
-        _publish(partial, path)
+        publish(partial, path)
     except (sqlite3.Error, OSError) as error:
         raise ValidationError(f"{shortened(path)} cannot be written: {error}") from error
     finally:
@@ -90,17 +90,6 @@ def _database(partial: Path) -> Generator[Put]:
         yield put
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")  # in which the crate has it
-
-
-def _publish(partial: Path, path: Path) -> None:
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    try:
-        path.hardlink_to(partial)  # fails for a file that has come to be there meanwhile
-    except FileExistsError:
-        raise CasConflictError(f"{shortened(path)} is there already: name a new file") from None
-    except OSError:  # a file system without hard links
-        partial.rename(path)
 
 
 def _is_of_later_protocol(record: SupervisorAuthorityRecord) -> bool:
