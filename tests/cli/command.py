@@ -149,6 +149,16 @@ def redis_mob(directory: Path, *args: str, **environment: str) -> Ended:
         return command.end()
 
 
+class Here:
+    """The command in a directory, on one namespace."""
+
+    def __init__(self, directory: Path, url: str, namespace: str) -> None:
+        self._directory, self._options = directory, ("--url", url, "--namespace", namespace)
+
+    def __call__(self, *words: str) -> Ended:
+        return redis_mob(self._directory, *words, *self._options)
+
+
 def wait_until(condition: Callable[[], object]) -> None:
     """Return as soon as the condition holds; fail the test if it does not for a long time."""
     deadline = time.monotonic() + LONG

@@ -1,10 +1,12 @@
-"""A small project to run the command in."""
+"""A small project to run the command in, and a namespace for it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+
+from tests.cli.command import Here
 
 FLOWS = """
 [mob]
@@ -170,3 +172,9 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "flows.toml").write_text(FLOWS)
     (tmp_path / "handlers.py").write_text(HANDLERS)
     return tmp_path
+
+
+@pytest.fixture
+def here(tmp_path: Path, server_url: str, namespace: str) -> Here:
+    """The command on the namespace of the test."""
+    return Here(tmp_path, server_url, namespace)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
 from redis_mob.storage import MobStorage
-from tests.cli.command import Ended, redis_mob
+from tests.cli.command import Here
 
 MOB = MobDefinition.from_toml(
     """
@@ -62,23 +60,8 @@ def run_id(server_url: str, namespace: str) -> str:
     return asyncio.run(work())
 
 
-class Shell:
-    """The command on the namespace of the test."""
-
-    def __init__(self, directory: Path, options: Sequence[str]) -> None:
-        self._directory, self._options = directory, options
-
-    def __call__(self, *words: str) -> Ended:
-        return redis_mob(self._directory, *words, *self._options)
-
-
-@pytest.fixture
-def shell(tmp_path: Path, server_url: str, namespace: str) -> Shell:
-    return Shell(tmp_path, ("--url", server_url, "--namespace", namespace))
-
-
-def test_it_tells_what_a_run_has_used_and_where_from(shell: Shell, run_id: str) -> None:
-    told = shell("budget", run_id)
+def test_it_tells_what_a_run_has_used_and_where_from(here: Here, run_id: str) -> None:
+    told = here("budget", run_id)
     assert (told.status, told.err) == (0, "")
     head, of_run, shared = told.out.splitlines()
     assert head.split() == ["BUDGET", "USED", "ON", "EXCEEDED"]
@@ -87,7 +70,7 @@ def test_it_tells_what_a_run_has_used_and_where_from(shell: Shell, run_id: str) 
     assert shared.startswith("tenant for 'acme'")
     assert "0.036 of 0.50 USD, until 20" in shared
     assert "T00:00:00" in shared
-    lines: list[Any] = [json.loads(line) for line in shell("budget", run_id, "--json").out.splitlines()]
+    lines: list[Any] = [json.loads(line) for line in here("budget", run_id, "--json").out.splitlines()]
     assert [(one["tokens"], one["cost"], one["is_exceeded"]) for one in lines] == [
         (36, 0.036, True),
         (36, 0.036, False),
@@ -95,24 +78,24 @@ def test_it_tells_what_a_run_has_used_and_where_from(shell: Shell, run_id: str) 
     assert "ends" in lines[1]
 
 
-def test_more_lets_the_run_go_on(shell: Shell, run_id: str) -> None:
-    nothing = shell("budget", run_id, "--max-tokens", "30")
+def test_more_lets_the_run_go_on(here: Here, run_id: str) -> None:
+    nothing = here("budget", run_id, "--max-tokens", "30")
     held = f"run {run_id[:8]} is used up still, so that it lets no run go on"
     note = f"note: {held}; to allow more: redis-mob budget RUN\n"
     assert (nothing.status, nothing.err) == (0, note)
-    more = shell("budget", run_id[:8], "--max-tokens", "none")
+    more = here("budget", run_id[:8], "--max-tokens", "none")
     assert (more.status, more.err) == (0, f"run {run_id} goes on\n")
     assert "36 tokens" in more.out
 
 
-def test_shared_budgets_are_listed_and_forgotten(shell: Shell, run_id: str) -> None:
-    shared = shell("budget")
+def test_shared_budgets_are_listed_and_forgotten(here: Here, run_id: str) -> None:
+    shared = here("budget")
     assert shared.out.splitlines()[1].startswith("tenant for 'acme'")
     assert run_id not in shared.out
     forget = ("budget", "--forget", "--mob", "mob", "--name", "tenant", "--key", "acme")
-    first, again = shell(*forget), shell(*forget)
+    first, again = here(*forget), here(*forget)
     assert [(one.status, one.err) for one in (first, again)] == [(0, "forgotten\n"), (1, "there is no such account\n")]
-    assert shell("budget").out == "no call has told what it used, and nothing is bounded\n"
+    assert here("budget").out == "no call has told what it used, and nothing is bounded\n"
 
 
 @pytest.mark.parametrize(
@@ -125,35 +108,35 @@ def test_shared_budgets_are_listed_and_forgotten(shell: Shell, run_id: str) -> N
         (("--on-exceeded", "stop"), "on_exceeded must be pause or fail, not 'stop'"),
     ],
 )
-def test_what_makes_no_sense_is_named(shell: Shell, run_id: str, words: tuple[str, ...], said: str) -> None:
-    refused = shell("budget", run_id, *words)
+def test_what_makes_no_sense_is_named(here: Here, run_id: str, words: tuple[str, ...], said: str) -> None:
+    refused = here("budget", run_id, *words)
     assert (refused.status, refused.out) == (2, "")
     assert said in refused.err
 
 
-def test_a_bound_without_a_run_is_refused(shell: Shell, run_id: str) -> None:
-    refused = shell("budget", "--max-cost", "5")
+def test_a_bound_without_a_run_is_refused(here: Here, run_id: str) -> None:
+    refused = here("budget", "--max-cost", "5")
     assert refused.status == 2
     assert "name the run whose budget it is: redis-mob budget RUN --max-cost 5" in refused.err
-    assert shell("budget", "ffffffff").status == 2
+    assert here("budget", "ffffffff").status == 2
     assert run_id
 
 
-def test_stats_tell_what_each_model_was_used_for(shell: Shell, run_id: str) -> None:
+def test_stats_tell_what_each_model_was_used_for(here: Here, run_id: str) -> None:
     """contract: budget-11."""
-    told = shell("stats")
+    told = here("stats")
     head, row = told.out.splitlines()[-2:]
     assert head.split() == ["FLOW", "MODEL", "CALLS", "INPUT", "OUTPUT", "READ", "WRITTEN", "ESTIMATED", "COST"]
     assert row.split() == ["mob/flow", "small", "3", "30", "6", "12", "0", "0", "0.036", "USD"]
-    [usage] = json.loads(shell("stats", "--json").out)["usage"]
+    [usage] = json.loads(here("stats", "--json").out)["usage"]
     assert (usage["model"], usage["calls"], usage["cost"]) == ("small", 3, 0.036)
     assert run_id
 
 
-def test_ls_and_show_tell_usage_and_cost(shell: Shell, run_id: str) -> None:
-    listed, shown = shell("ls"), shell("show", run_id)
+def test_ls_and_show_tell_usage_and_cost(here: Here, run_id: str) -> None:
+    listed, shown = here("ls"), here("show", run_id)
     assert "36" in listed.out
     assert "0.036" in listed.out
     assert "36 of 25 tokens, 0.036 USD" in shown.out
-    as_json = json.loads(shell("ls", "--json").out)
+    as_json = json.loads(here("ls", "--json").out)
     assert as_json["usage"]["tokens"] == 36

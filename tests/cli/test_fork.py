@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,13 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
-from tests.cli.command import Ended, redis_mob
+from tests.cli.command import Ended, Here
 from tests.cli.test_steering import UNKNOWN, in_storage
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import at_work
 from tests.operations.scenes import CHAIN, failed_chain
 
-Command = Callable[..., Ended]
-
 REPAIRED = mob({"a": step(), "b": step("a"), "c": step("b")})
-
-
-@pytest.fixture
-def command(tmp_path: Path, server_url: str, namespace: str) -> Command:
-    return lambda *words: redis_mob(tmp_path, *words, "--url", server_url, "--namespace", namespace)
 
 
 @pytest.fixture
@@ -54,47 +46,47 @@ def end(server_url: str, namespace: str, run_id: str, definition: MobDefinition 
 
 @pytest.mark.parametrize("name", ["fork", "retry"])
 def test_the_id_of_the_new_run_is_all_that_is_printed(
-    command: Command, failed: str, name: str, server_url: str, namespace: str
+    here: Here, failed: str, name: str, server_url: str, namespace: str
 ) -> None:
-    done = command(name, failed[:8])
+    done = here(name, failed[:8])
     assert (done.status, done.err) == (0, "")
     assert done.out.strip() != failed
     assert end(server_url, namespace, done.out.strip()) == ["b", "c"]
-    shown = command("show", done.out.strip())
+    shown = here("show", done.out.strip())
     assert f"forked from run {failed}\n" in shown.out
     assert "a  completed  carried over  output" in shown.out
-    assert json.loads(command("show", done.out.strip(), "--json").out)["forked_from"] == {"run_id": failed}
+    assert json.loads(here("show", done.out.strip(), "--json").out)["forked_from"] == {"run_id": failed}
 
 
-def test_a_fork_is_told_as_json(command: Command, failed: str) -> None:
+def test_a_fork_is_told_as_json(here: Here, failed: str) -> None:
     words = ("fork", failed, "--from", "b", "--key", "k", "--params", '{"n": 1}', "--priority", "3", "--json")
-    first, again = command(*words), command(*words)
+    first, again = here(*words), here(*words)
     assert (first.status, first.err) == (0, "")
     told = json.loads(first.out)
     assert told == {"run_id": told["run_id"], "forked_from": failed, "from_step": "b"}
     assert again.out == first.out
-    other = command("fork", failed, "--from", "c", "--key", "k")
+    other = here("fork", failed, "--from", "c", "--key", "k")
     assert other.status == 2
     assert "idempotency_key 'k' belongs to run" in other.err
-    shown = json.loads(command("show", told["run_id"], "--json").out)
+    shown = json.loads(here("show", told["run_id"], "--json").out)
     assert (shown["priority"], shown["forked_from"]["from_step"]) == (3, "b")
 
 
-def test_the_end_of_a_fork_is_waited_for(command: Command, failed: str, server_url: str, namespace: str) -> None:
-    run_id = command("fork", failed, "--key", "k").out.strip()
+def test_the_end_of_a_fork_is_waited_for(here: Here, failed: str, server_url: str, namespace: str) -> None:
+    run_id = here("fork", failed, "--key", "k").out.strip()
     end(server_url, namespace, run_id)
-    done = command("fork", failed, "--key", "k", "--wait")
+    done = here("fork", failed, "--key", "k", "--wait")
     assert (done.status, done.out, done.err) == (0, f"{run_id}\n", f"run {run_id}: completed\n")
-    told = json.loads(command("fork", failed, "--key", "k", "--wait", "--json").out)
+    told = json.loads(here("fork", failed, "--key", "k", "--wait", "--json").out)
     assert told["status"] == "completed"
-    canceled = command("fork", failed, "--key", "other").out.strip()
-    command("terminate", canceled, "--yes")
-    done = command("fork", failed, "--key", "other", "--wait")
+    canceled = here("fork", failed, "--key", "other").out.strip()
+    here("terminate", canceled, "--yes")
+    done = here("fork", failed, "--key", "other", "--wait")
     assert (done.status, done.err) == (1, f"run {canceled}: canceled\n")
 
 
-def test_why_a_fork_has_failed_is_told(command: Command, failed: str, server_url: str, namespace: str) -> None:
-    run_id = command("fork", failed, "--key", "k").out.strip()
+def test_why_a_fork_has_failed_is_told(here: Here, failed: str, server_url: str, namespace: str) -> None:
+    run_id = here("fork", failed, "--key", "k").out.strip()
 
     async def work(storage: MobStorage) -> MobRun:
         def fail(_: StepContext) -> None:
@@ -104,19 +96,19 @@ def test_why_a_fork_has_failed_is_told(command: Command, failed: str, server_url
             return await Fleet(storage, CHAIN, {}).wait(run_id)
 
     in_storage(server_url, namespace, work)
-    done = command("fork", failed, "--key", "k", "--wait")
+    done = here("fork", failed, "--key", "k", "--wait")
     assert (done.status, done.out) == (1, f"{run_id}\n")
     assert "failed: step b[judge-1]: still no ink" in done.err
 
 
 def test_a_repaired_definition_is_read_from_a_file(
-    command: Command, failed: str, tmp_path: Path, server_url: str, namespace: str
+    here: Here, failed: str, tmp_path: Path, server_url: str, namespace: str
 ) -> None:
     (tmp_path / "repaired.toml").write_text(REPAIRED.to_toml())
-    done = command("fork", failed, "--definition", "repaired.toml")
+    done = here("fork", failed, "--definition", "repaired.toml")
     assert (done.status, done.err) == (0, "")
     assert end(server_url, namespace, done.out.strip(), REPAIRED) == ["b", "c"]
-    missing = command("fork", failed, "--definition", "missing.toml")
+    missing = here("fork", failed, "--definition", "missing.toml")
     assert missing.status == 2
     assert "missing.toml" in missing.err
 
@@ -129,23 +121,23 @@ BAD: list[tuple[tuple[str, ...], str]] = [
 
 
 @pytest.mark.parametrize(("words", "why"), BAD, ids=["step", "params", "priority"])
-def test_what_cannot_be_forked_is_told(command: Command, failed: str, words: Any, why: str) -> None:
-    done = command("fork", failed, *words)
+def test_what_cannot_be_forked_is_told(here: Here, failed: str, words: Any, why: str) -> None:
+    done = here("fork", failed, *words)
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith(why)
 
 
-def test_a_run_that_is_not_there_or_not_over_is_told(command: Command, server_url: str, namespace: str) -> None:
-    unknown = command("fork", UNKNOWN)
+def test_a_run_that_is_not_there_or_not_over_is_told(here: Here, server_url: str, namespace: str) -> None:
+    unknown = here("fork", UNKNOWN)
     assert (unknown.status, unknown.out) == (2, "")
     assert f"run {UNKNOWN} does not exist" in unknown.err
     run_id = in_storage(server_url, namespace, lambda storage: Fleet(storage, CHAIN, {}).start(FLOW))
-    early = command("fork", run_id)
+    early = here("fork", run_id)
     assert (early.status, early.out) == (1, "")
     assert f"error: run {run_id} is pending, and only a run that is over is forked" in early.err
 
 
-def test_in_which_conversation_a_fork_is_has_to_be_said(command: Command, server_url: str, namespace: str) -> None:
+def test_in_which_conversation_a_fork_is_has_to_be_said(here: Here, server_url: str, namespace: str) -> None:
     async def talk(storage: MobStorage) -> str:
         fleet = Fleet(storage, CHAIN, {})
         run_id = await fleet.start(FLOW, conversation="c")
@@ -156,13 +148,13 @@ def test_in_which_conversation_a_fork_is_has_to_be_said(command: Command, server
         return " ".join(ended.err.split())
 
     run_id = in_storage(server_url, namespace, talk)
-    unsaid = command("fork", run_id)
+    unsaid = here("fork", run_id)
     assert (unsaid.status, "conversation=None (--no-conversation)" in told(unsaid)) == (2, True)
-    both = command("fork", run_id, "--conversation", "c", "--no-conversation")
+    both = here("fork", run_id, "--conversation", "c", "--no-conversation")
     assert (both.status, "give --conversation or --no-conversation, not both" in told(both)) == (2, True)
-    apart = command("fork", run_id, "--no-conversation")
-    assert "conversation" not in json.loads(command("show", apart.out.strip(), "--json").out)
-    within = command("fork", run_id, "--conversation", "c")
+    apart = here("fork", run_id, "--no-conversation")
+    assert "conversation" not in json.loads(here("show", apart.out.strip(), "--json").out)
+    within = here("fork", run_id, "--conversation", "c")
     assert within.status == 0
-    busy = command("fork", run_id, "--conversation", "c", "--on-busy", "reject")
+    busy = here("fork", run_id, "--conversation", "c", "--on-busy", "reject")
     assert (busy.status, within.out.strip() in told(busy)) == (1, True)

@@ -7,23 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Ended, redis_mob
+from tests.cli.command import Here
 from tests.meerkat.files import changed, content, event_row, golden, made
-
-
-class Here:
-    """A namespace to call commands for."""
-
-    def __init__(self, directory: Path, url: str, namespace: str) -> None:
-        self._directory, self._rest = directory, ("--url", url, "--namespace", namespace)
-
-    def __call__(self, *words: str) -> Ended:
-        return redis_mob(self._directory, *words, *self._rest)
-
-
-@pytest.fixture
-def here(tmp_path: Path, server_url: str, namespace: str) -> Here:
-    return Here(tmp_path, server_url, namespace)
 
 
 def test_a_database_comes_in_and_goes_out_again(here: Here, tmp_path: Path) -> None:

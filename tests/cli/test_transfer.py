@@ -12,7 +12,7 @@ from redis_mob.codec.definitions import digests_of
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.definition import MobDefinition
 from redis_mob.storage import MobStorage
-from tests.cli.command import Ended, redis_mob
+from tests.cli.command import Here, redis_mob
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import run_flow
 
@@ -29,21 +29,6 @@ def runs(server_url: str, namespace: str) -> tuple[str, str]:
             return over.run_id, await Fleet(storage, ONE).start(FLOW, release="v1")
 
     return asyncio.run(make())
-
-
-class Here:
-    """A namespace to call commands for."""
-
-    def __init__(self, directory: Path, url: str, namespace: str) -> None:
-        self._directory, self._rest = directory, ("--url", url, "--namespace", namespace)
-
-    def __call__(self, *words: str) -> Ended:
-        return redis_mob(self._directory, *words, *self._rest)
-
-
-@pytest.fixture
-def here(tmp_path: Path, server_url: str, namespace: str) -> Here:
-    return Here(tmp_path, server_url, namespace)
 
 
 def test_definitions_are_listed_and_shown(here: Here, runs: tuple[str, str]) -> None:
