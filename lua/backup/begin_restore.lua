@@ -1,6 +1,6 @@
 -- Begin to restore a namespace: until the end it is not opened, and nothing else writes to it.
 --
--- ARGV   id: of the restoring; replace: 1 if what is there is to go
+-- ARGV   id: of the restoring; replace: '1' to delete the namespace that is there
 -- Reply  1 | 0: the namespace is not empty
 -- Leaves `meta` with nothing but the state of the namespace. May run twice.
 

@@ -2,7 +2,7 @@
 --
 -- ARGV   id: of the restoring; packed: a msgpack list of records (lib/backup_reading), which name keys by their place
 -- Reply  1 | 0: another restoring has begun
--- Leaves the keys as after the records. May run twice: each record says what is there then.
+-- Leaves the keys as after the records. May run twice: a record has values, not changes.
 
 --- @include lib/mutate
 --- @include lib/namespace_state

@@ -36,7 +36,7 @@ class Cut:
 class LiveNamespace:
     """One reading of a namespace, under an id of its own. `cut` is set when `records` has ended.
 
-    Records name keys as after the tag. Each says what is there at its time: the last one of an element counts.
+    Records name keys as after the tag. Each has the value that was read: of several of an element the last one counts.
     """
 
     def __init__(self, client: Client, keys: Keys, id: str, *, after_cut: str = "", base: str = "") -> None:

@@ -49,7 +49,7 @@ class RestoringNamespace:
             await self._flush()
 
     async def finish(self, meta: dict[bytes, bytes]) -> None:
-        """Write what is left, then let the namespace be there, as one write."""
+        """Write the records that were not written yet, then open the namespace, as one write."""
         await self._flush()
         fields = [part for field in meta.items() for part in field]
         await self._write("backup/finish_restore", [], {"fields": fields})

@@ -31,7 +31,7 @@ class HostStore(Protocol):
         """Become the holder, with a token that is higher than any before, and a lease from now on.
 
         Raises HostFenceHeldError if the lease of another holder lasts and `mode` is EXCLUSIVE. With TAKEOVER the grant
-        says what was left of that lease, for which the new holder waits before it acts (contract: host-2).
+        has the time until that lease ends, for which the new holder waits before it acts (contract: host-2).
         """
         ...
 

@@ -10,7 +10,7 @@ from redis_mob.errors import CasConflictError, shown
 class HostFenceHeldError(CasConflictError):
     """The fence of a host store has a live holder, so that an exclusive acquire gave nothing (contract: host-2).
 
-    `holder` is its token, `remaining` what is left of its lease.
+    `holder` is its token, `remaining` the time until its lease ends.
     """
 
     def __init__(self, holder: int, remaining: timedelta) -> None:

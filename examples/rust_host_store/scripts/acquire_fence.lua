@@ -123,8 +123,8 @@ local function operation()
 -- Acquire the fence of the realm.
 --
 -- ARGV   exclusive: '1' if a live holder refuses it; lease: how long the new holder counts as live, in milliseconds
--- Reply  {WON, token, what was left of the lease of the holder before, in milliseconds} | {LOST, token of the live holder,
---        what is left of its lease}
+-- Reply  {WON, token, time} | {LOST, token of the live holder, time}: the milliseconds until the lease of the other holder
+--        ends, 0 if there is none
 -- Leaves a token that is higher than any before, and its lease from now on; nothing when not won.
 
 -- The fence of a host store: the highest token that was given, until when its holder counts as live, in milliseconds of the
