@@ -162,6 +162,13 @@ class NotFoundError(MobStoreError):
         return cls(f"run {run_id} does not exist in namespace {shown(namespace)}; `redis-mob ls` lists those that do")
 
 
+class NotDrivenError(NotFoundError):
+    """A run is there, but no fleet has started it, so that there is nothing of what a fleet keeps of its runs."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run {run_id} was not started by a fleet; nothing drives it")
+
+
 class CasConflictError(MobStoreError):
     """A conditional write met another state than it required."""
 

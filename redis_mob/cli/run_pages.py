@@ -11,8 +11,8 @@ from redis_mob.cli.existing import existing
 from redis_mob.cli.printing import Paper
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.operations.admin.run_lists import RunLists
-from redis_mob.operations.inspection import describe
 from redis_mob.operations.run_description import RunDescription
+from redis_mob.operations.undriven_runs import describe_any
 from redis_mob.security.sealing import SealKeyring
 
 
@@ -22,7 +22,7 @@ async def described(
     """The run that an argument names."""
     async with existing(url, namespace, seal_keys) as storage:
         run_id = await run_id_of(RunLists(storage), run)
-        return await describe(storage, run_id, outputs=outputs, attempts=attempts)
+        return await describe_any(storage, run_id, outputs=outputs, attempts=attempts)
 
 
 def page(run: RunDescription, paper: Paper, *, failures: bool, timeline: bool, all_of_it: bool) -> str:

@@ -26,7 +26,7 @@ from redis_mob.codec.labels import stored_labels
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.transitions import check_transition, require_encodable
 from redis_mob.contracts import ExecutionStore, WakeUp
-from redis_mob.errors import NotFoundError, shortened
+from redis_mob.errors import NotDrivenError, NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
 from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
@@ -74,7 +74,7 @@ class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, Memory
         if run is None:
             return None
         if run_id not in content.launches:
-            raise NotFoundError(f"run {run_id} was not started by a fleet; nothing drives it")
+            raise NotDrivenError(run_id)
         launch, launched_at = content.launches[run_id]
         executions = {key: changes.copied(one) for key, one in content.executions.get(run_id, {}).items()}
         cancel_requested = run_id in content.cancel_requested

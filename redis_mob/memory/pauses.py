@@ -8,7 +8,7 @@ from redis_mob.codec.arguments import optional_valid_text, valid_text
 from redis_mob.codec.executions import encode_execution
 from redis_mob.codec.pauses import checked_reason
 from redis_mob.contracts import PauseStore
-from redis_mob.errors import NotFoundError, ValidationError, shown
+from redis_mob.errors import NotDrivenError, ValidationError, shown
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_lookup import existing_run
 from redis_mob.memory.schedule import Schedule
@@ -116,7 +116,7 @@ def put_aside(content: Namespace, view: RunView, keys: Iterable[ExecutionKey]) -
 def _driven(content: Namespace, run_id: str) -> MobRun:
     run = existing_run(content, run_id)
     if run.run_id not in content.launches:
-        raise NotFoundError(f"run {run.run_id} was not started by a fleet; nothing drives it")
+        raise NotDrivenError(run.run_id)
     return run
 
 

@@ -126,7 +126,7 @@ class StepDescription(Model):
     kind: Literal["step"] = "step"
     step_id: str
     node_id: str
-    role: str
+    role: str | None = None
     state: State
     began_at: Timestamp | None = None
     ended_at: Timestamp | None = None
@@ -207,7 +207,8 @@ class RunDescription(Model):
     what it is found by, `conversation` is the id of that in which it was started. `pauses` are those by which it is
     paused: its own, its flow's, its mob's. `budgets` are the accounts that its calls draw on, as far as they bound
     anything or were used. `params` are its parameters, if outputs were asked for, or they take no more than 400 bytes
-    (contract: operations-232).
+    (contract: operations-232). A run that no fleet has started has no `definition`, and its steps have no `role`
+    (contract: operations-24).
     """
 
     run_id: RunId
@@ -220,7 +221,7 @@ class RunDescription(Model):
     completed_at: Timestamp | None = None
     seconds: float
     deadline: Timestamp | None = None
-    definition: str
+    definition: str | None
     release: str | None = None
     priority: int = 0
     forked_from: ForkedFrom | None = Field(default=None, exclude_if=is_none)

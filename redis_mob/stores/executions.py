@@ -43,7 +43,7 @@ from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import ExecutionStore, WakeUp
-from redis_mob.errors import NotFoundError, shortened
+from redis_mob.errors import NotDrivenError, NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
 from redis_mob.models.base import canonical_run_id, changed_keys
 from redis_mob.models.definition import MobDefinition
@@ -103,7 +103,7 @@ class RedisExecutionStore(RedisChildren, RedisDebounces, RedisLabels, RedisSigna
         check_count(run_id, parts.head, "executions", len(executions))
         launch = parts.head.get(b"launch")
         if launch is None:
-            raise NotFoundError(f"run {run_id} was not started by a fleet; nothing drives it")
+            raise NotDrivenError(run_id)
         decoded, cancel_requested = codec.decode_executions(run_id, executions), b"cancel_requested_at" in parts.head
         of_flow = pauses_of(decode_pauses(as_mapping(reply[3])), run.mob_id, run.flow_id)
         own = parts.head.get(b"paused")

@@ -14,7 +14,7 @@ from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import PauseStore
-from redis_mob.errors import NotFoundError, SerializationError, ValidationError, shown
+from redis_mob.errors import NotDrivenError, NotFoundError, SerializationError, ValidationError, shown
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.pause import Pause, PauseChange
 from redis_mob.stores.limited_entries import limited_entries
@@ -72,7 +72,7 @@ class RedisPauseStore(PauseStore):
             raise NotFoundError.of_run(known, self._keys.namespace)
         run = decode_deletable(known, head)
         if run.launch is None:
-            raise NotFoundError(f"run {known} was not started by a fleet; nothing drives it")
+            raise NotDrivenError(known)
         return run
 
     async def _read_head(self, keys: list[str]) -> Any:

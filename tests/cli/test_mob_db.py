@@ -11,6 +11,18 @@ from tests.cli.command import Here
 from tests.meerkat.files import changed, content, event_row, golden, made
 
 
+def test_imported_runs_are_shown(here: Here, tmp_path: Path) -> None:
+    assert here("import", str(golden(tmp_path))).status == 0
+    listed = [json.loads(line) for line in here("ls", "--json").out.splitlines()]
+    ids = [run["run_id"] for page in listed for run in page.get("runs", [page])]
+    assert len(ids) == 12
+    for run_id in ids:
+        told = here("show", run_id)
+        assert told.status == 0, told.err
+        assert told.out.startswith(f"run {run_id}")
+        assert json.loads(here("show", run_id, "--json").out)["definition"] is None
+
+
 def test_a_database_comes_in_and_goes_out_again(here: Here, tmp_path: Path) -> None:
     path = golden(tmp_path)
     dry = here("import", str(path), "--dry-run", "--json")

@@ -11,9 +11,9 @@ from redis_mob.fleet.watching import watch
 from redis_mob.models.events import MobEvent
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.operations.admin.base import AdminBase
-from redis_mob.operations.inspection import describe
 from redis_mob.operations.run_description import RunDescription
 from redis_mob.operations.tailing import EventFilter, tail
+from redis_mob.operations.undriven_runs import describe_any
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,10 +32,10 @@ class RunViews(AdminBase):
         With `outputs` the outputs of its steps and its parameters are in it, however long; else short parameters alone
         (contract: operations-232). With `attempts` every attempt
         of its members is, as the event log tells of them: that is read from about where the run began, and 20,000
-        events of other runs at most (contract: operations-21). Raises NotFoundError if the run does not exist, or no
-        fleet has started it.
+        events of other runs at most (contract: operations-21). A run that no fleet has started, as one that was
+        imported, is told by its ledgers (contract: operations-24). Raises NotFoundError if the run does not exist.
         """
-        return await describe(
+        return await describe_any(
             self._storage, run_id, outputs=flag("outputs", outputs), attempts=flag("attempts", attempts)
         )
 
