@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis_mob.codec.arguments import integer
+from redis_mob.errors import NotFoundError
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.past.run_events import EARLIER, events_missing, events_of, newest_up_to, pages_after, run_of
 from redis_mob.past.run_fold import PastRun, RunFold
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from redis_mob.models.definition import MobDefinition
     from redis_mob.models.events import MobEvent
     from redis_mob.models.run import MobRun
+
+
+_MOST_NAMED = 3
+"""How many runs that cannot be told one error names."""
 
 
 class _OnlyRead:
@@ -54,6 +60,13 @@ class PastEvents(_OnlyRead):
         return 0 if newest is None else newest.cursor
 
 
+class PastsOfRuns(NamedTuple):
+    """Runs as they were; and why others cannot be told, by their ids (contract: past-4)."""
+
+    runs: tuple[PastRun, ...]
+    untold: Mapping[str, str]
+
+
 class PastRuns(_OnlyRead):
     """The runs as they were behind a cursor (contract: past-2)."""
 
@@ -74,11 +87,28 @@ class PastRuns(_OnlyRead):
     async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
         """The runs of a mob, or of one of its flows, that were there, in the order of their creation.
 
-        Raises as `get_run`, for the first one, and as MobRunStore.list_runs.
+        Raises NotFoundError if one of them cannot be told, with all that cannot; and as MobRunStore.list_runs.
         """
+        found = await self.pasts_of(mob_id, flow_id)
+        if found.untold:
+            named = "; ".join(list(found.untold.values())[:_MOST_NAMED])
+            more = f"; and {len(found.untold) - _MOST_NAMED} more" if len(found.untold) > _MOST_NAMED else ""
+            raise NotFoundError(f"{named}{more}. `pasts_of` gives the other {len(found.runs)} of these runs")
+        return [past.run for past in found.runs]
+
+    async def pasts_of(self, mob_id: str, flow_id: str | None = None) -> PastsOfRuns:
+        """The runs of a mob, or of one of its flows, as they were, in the order of their creation, and those of them
+        that cannot be told. Raises as MobRunStore.list_runs."""
         when = await self._time()
-        found = [await self._past(run, when) for run in await self._runs.list_runs(mob_id, flow_id)]
-        return [past.run for past in found if past is not None]
+        runs, untold = list[PastRun](), dict[str, str]()
+        for run in await self._runs.list_runs(mob_id, flow_id):
+            try:
+                past = await self._past(run, when)
+            except NotFoundError as error:
+                untold[run.run_id] = str(error)
+            else:
+                runs += [] if past is None else [past]
+        return PastsOfRuns(tuple(runs), untold)
 
     async def past_of(self, run_id: str) -> PastRun | None:
         """A run as it was, and what of it cannot be known any more. Raises as `get_run`."""

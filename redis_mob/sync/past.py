@@ -23,6 +23,7 @@ class PastRuns(Facade[asynchronous.PastRuns]):
     get_run = twin(asynchronous.PastRuns.get_run)
     list_runs = twin(asynchronous.PastRuns.list_runs)
     past_of = twin(asynchronous.PastRuns.past_of)
+    pasts_of = twin(asynchronous.PastRuns.pasts_of)
 
 
 class PastStorage:

@@ -153,11 +153,14 @@ async def test_a_run_of_no_fleet_is_told_now_alone(storage: MobStorage) -> None:
     definition = mob({"a": step()})
     run = MobRun.pending("mob", FLOW, definition.flows[FLOW], None)
     await storage.runs.create_run(run)
+    driven = await Fleet(storage, definition).start(FLOW)
     first = await told(storage)
     assert await storage.at(first).runs.get_run(run.run_id) == run
     await told(storage)
     with pytest.raises(NotFoundError, match=f"run {run.run_id} was not started by a fleet"):
         await storage.at(first).runs.list_runs("mob")
+    found = await storage.at(first).runs.pasts_of("mob")
+    assert (list(found.untold), [past.run.run_id for past in found.runs]) == ([run.run_id], [driven])
 
 
 async def test_of_a_run_whose_events_were_pruned_the_end_is_told(storage: MobStorage) -> None:
