@@ -228,12 +228,14 @@ class BlobMissingError(SerializationError):
 class SealKeyMissingError(MobStoreError):
     """Something is sealed with keys that this storage does not have; `key_ids` names them, `key_id` the first."""
 
-    def __init__(self, key_id: str, *others: str) -> None:
+    def __init__(self, key_id: str, *others: str, message: str | None = None) -> None:
         self.key_id = key_id
         self.key_ids = (key_id, *others)
         super().__init__(
-            f"sealed secrets need seal key {', '.join(map(shown, self.key_ids))}, which this storage does not have: "
-            "pass it to MobStorage.open(seal_key=...), in a SealKeyring if there are several"
+            message
+            or f"sealed secrets need seal key {', '.join(map(shown, self.key_ids))}, which this storage does not have: "
+            "give it to a command by --seal-keys FILE or REDIS_MOB_SEAL_KEYS, in Python by "
+            "MobStorage.open(seal_key=...), in a SealKeyring if there are several"
         )
 
 
@@ -243,12 +245,13 @@ class SealKeyMismatchError(MobStoreError):
     Opening refuses it, since what it would seal could not be opened with the right key, and the other way round.
     """
 
-    def __init__(self, key_id: str, *others: str) -> None:
+    def __init__(self, key_id: str, *others: str, message: str | None = None) -> None:
         self.key_id = key_id
         self.key_ids = (key_id, *others)
         super().__init__(
-            f"seal key {', '.join(map(shown, self.key_ids))} is another key than the one of this id that the namespace "
-            "is sealed with: give the right one, and every new key an id of its own"
+            message
+            or f"seal key {', '.join(map(shown, self.key_ids))} is another key than the one of this id that the "
+            "namespace is sealed with: give the right one, and every new key an id of its own"
         )
 
 

@@ -46,21 +46,26 @@ Record = Sequence[Any]
 
 
 class Header(Model):
-    """What is known when a backup begins. `base` is the digest of the backup whose changes it has, `base_id` its id."""
+    """What is known when a backup begins. `base` is the digest of the backup whose changes it has.
+
+    A server that notes changes for the next backup knows the one before it by `id`.
+    """
 
     format: int
     id: str
     namespace: str
     version: str
     base: str | None = None
-    base_id: str | None = None
     key_id: str | None = None
     salt: str = ""
     check: str = ""
 
 
 class Trailer(Model):
-    """What is known at the cut: its cursor in the log, its epoch, its time (us since 1970), the fields of `meta`."""
+    """What is known at the cut: its cursor in the log, its epoch, its time (us since 1970), the fields of `meta`.
+
+    `follows` says that what changes from the cut on was noted, for a backup of the changes alone.
+    """
 
     cursor: U64
     epoch: str
@@ -218,10 +223,13 @@ class BackupFile:
             return header, trailer, None
         key = {key.id: key for key in seal_keys.keys}.get(header.key_id) if seal_keys else None
         if key is None:
-            raise SealKeyMissingError(header.key_id)
+            what = f"{shortened(self.path)} is encrypted with key {shown(header.key_id)}"
+            how = "give --seal-keys FILE or REDIS_MOB_SEAL_KEYS"
+            raise SealKeyMissingError(header.key_id, message=f"{what}: {how}")
         cipher = _Cipher(key, bytes.fromhex(header.salt))
         if cipher.check != header.check:
-            raise SealKeyMismatchError(header.key_id)
+            what = f"{shortened(self.path)} is encrypted with another key of the id {shown(header.key_id)}"
+            raise SealKeyMismatchError(header.key_id, message=f"{what} than the one that is given")
         return header, trailer, cipher
 
     def _frames(self) -> Iterator[tuple[bytes, bytes]]:

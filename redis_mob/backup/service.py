@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 from redis_mob.backup.file_format import FORMAT, BackupFile, Header, Trailer, chain_of, new_backup
 from redis_mob.backup.live import Cut, LiveNamespace
-from redis_mob.backup.requests import connected, existing_namespace
+from redis_mob.backup.requests import connected, existing_namespace, state_of
 from redis_mob.backup.restoring import RestoringNamespace, check_name, size_of
 from redis_mob.errors import MobStoreError, ValidationError, shortened, shown
 from redis_mob.security.sealing import SealKeyring
@@ -25,18 +25,26 @@ async def back_up(
     seal_keys: SealKeyring | None = None,
     since: Path | None = None,
     follow: bool = False,
+    note: Callable[[str], None] = lambda _: None,
 ) -> BackupFile:
     """Write all of a namespace, or what changed since another backup, to a new file; returns it, checked.
 
     It is the namespace as it was at one moment, the cut, while others go on writing (contract: backup-1). With
     `encrypt_with` the file is encrypted with its newest key; `seal_keys` open the file of `since`. With `follow` the
-    server notes what changes from the cut on, for the next backup. Nothing is left of a file that could not be written.
+    server notes what changes from the cut on, for the next backup; `note` is told if this ends notes that another
+    backup began. Nothing is left of a file that could not be written.
+    Raises ValidationError for a `since` of another namespace, or that was made without `follow`.
     """
     base = None if since is None else BackupFile(since, seal_keys)
     if base is not None and base.header.namespace != namespace:
         of = f"is a backup of namespace {shown(base.header.namespace)}, not of {shown(namespace)}"
         raise ValidationError(f"{shortened(since)} {of}")
+    if base is not None and not base.trailer.follows:
+        made = "was made without --follow, so that nothing noted what changed since"
+        raise ValidationError(f"{shortened(since)} {made}: make a full backup")
     async with existing_namespace(url, namespace) as (client, keys):
+        if ended := _ended_notes(await state_of(client, keys), of_changes=base is not None, follow=follow):
+            note(ended)
         id = uuid4().hex
         after = f"changes {id} 0 {keys.changes}" if follow else ""
         reading = LiveNamespace(client, keys, id, after_cut=after, base=base.header.id if base else "")
@@ -46,7 +54,6 @@ async def back_up(
             namespace=namespace,
             version=__version__,
             base=base.digest if base else None,
-            base_id=base.header.id if base else None,
         )
         try:
             with new_backup(path, header, encrypt_with.keys[0] if encrypt_with else None) as writer:
@@ -58,6 +65,15 @@ async def back_up(
                 await reading.let_go()
             raise
     return BackupFile(path, encrypt_with)
+
+
+def _ended_notes(state: str, *, of_changes: bool, follow: bool) -> str:
+    """What is to be said of the notes that a backup ends, by the state of the namespace before it; often nothing."""
+    stands, _, rest = state.partition(" ")
+    if stands != "changes" or (of_changes and follow):
+        return ""
+    ends = f"this ends the changes that were noted since the backup with the id {rest.partition(' ')[0]}"
+    return f"{ends}: the next --since is this one" if follow else f"{ends}: the next backup is a full one"
 
 
 def _trailer(cut: Cut, records: int, *, follows: bool) -> Trailer:
@@ -97,8 +113,7 @@ async def restore(
     if at is not None:
         cuts = [one.trailer.cursor for one in chain]
         if at not in cuts:
-            known = ", ".join(map(str, cuts))
-            raise ValidationError(f"no cut of these backups is at cursor {at}: what was then is known at {known}")
+            raise ValidationError(_made_at(list(dict.fromkeys(cuts)), at))
         chain = chain[: len(cuts) - cuts[::-1].index(at)]
     last = chain[-1]
     fields = [bytes.fromhex(part) for part in last.trailer.meta]
@@ -113,3 +128,10 @@ async def restore(
                     await restoring.add(record)
         await restoring.finish(meta)
     return last
+
+
+def _made_at(cuts: Sequence[int], at: int) -> str:
+    if len(cuts) == 1:
+        return f"this backup was made at cursor {cuts[0]}: give that one, not {at}"
+    known = f"{', '.join(map(str, cuts[:-1]))} and {cuts[-1]}"
+    return f"these backups were made at cursors {known}: give one of those, not {at}"

@@ -11,7 +11,7 @@ from redis_mob.backup import moving, service
 from redis_mob.backup.file_format import BackupFile
 from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.console import stderr_console
-from redis_mob.cli.endings import errors_told, print_line, shared_url
+from redis_mob.cli.endings import errors_told, print_line, say, shared_url
 from redis_mob.cli.results import result_of
 from redis_mob.errors import ValidationError
 from redis_mob.models.base import json_text
@@ -39,6 +39,7 @@ def back_up(
         keys = read_seal_keys(seal_keys)
         if how.encrypt and keys is None:
             raise ValidationError("--encrypt needs the key to encrypt with: give --seal-keys FILE")
+        console = stderr_console()
         made = service.back_up(
             address,
             namespace,
@@ -47,6 +48,7 @@ def back_up(
             seal_keys=keys,
             since=how.since,
             follow=how.follow,
+            note=lambda text: say(console, f"note: {text}"),
         )
         _tell(result_of(made), "backed up", json=json)
 
@@ -75,7 +77,7 @@ def restore(
         address = shared_url(url, of_memory=_OF_MEMORY, must_exist=False)
         keys = read_seal_keys(seal_keys)
         done = service.restore(address, namespace, files, seal_keys=keys, replace=replace, at=at)
-        _tell(result_of(done), "restored", json=json)
+        _tell(result_of(done), "restored", into=namespace, json=json)
 
 
 def copy(from_url: str, to_url: str, namespace: str, to_namespace: str, *, replace: bool, json: bool) -> None:
@@ -102,18 +104,25 @@ def abort_copy(from_url: str, to_url: str, namespace: str, to_namespace: str, *,
             print_line(f"namespace {namespace} takes writes again where it was")
 
 
-def _tell(one: BackupFile, done: str, *, json: bool) -> None:
+def _tell(one: BackupFile, done: str, *, into: str | None = None, json: bool) -> None:
+    """Tell of a file, and with `into` of the namespace that it was restored to, which may have another name."""
+    of = one.header.namespace
     if json:
         told: dict[str, Any] = {
             "file": str(one.path),
-            "namespace": one.header.namespace,
+            "id": one.header.id,
+            "namespace": into or of,
+            "backup_of": of,
             "cursor": one.trailer.cursor,
             "epoch": one.trailer.epoch,
             "digest": one.digest,
             "base": one.header.base,
             "records": one.trailer.records,
             "key_id": one.header.key_id,
+            "follows": one.trailer.follows,
         }
         print_line(json_text(told))
     else:
-        print_line(f"{one.path}: {done}, namespace {one.header.namespace} at cursor {one.trailer.cursor}")
+        named = f"namespace {into or of}" if into in (None, of) else f"namespace {into}, which was {of},"
+        notes = ", what changes since is noted" if one.trailer.follows and into is None else ""
+        print_line(f"{one.path}: {done}, {named} at cursor {one.trailer.cursor}, id {one.header.id}{notes}")

@@ -108,3 +108,67 @@ def test_a_move_is_undone(server_url: str, redis7_url: str, namespace: str, tmp_
     undone = redis_mob(tmp_path, *at, "--abort", "--json")
     assert (undone.status, json.loads(undone.out)) == (0, {"namespace": namespace, "aborted": True})
     put(server_url, namespace, "b")
+
+
+def test_a_restore_tells_the_namespace_that_it_went_into(
+    server_url: str, namespace: str, at: tuple[str, ...], tmp_path: Path
+) -> None:
+    file, other = str(tmp_path / "one"), f"{namespace}-b"
+    put(server_url, namespace, "a")
+    assert redis_mob(tmp_path, "backup", file, *at).status == 0
+    there = ("restore", file, "--url", server_url, "--namespace", other)
+    told = redis_mob(tmp_path, *there)
+    assert f"restored, namespace {other}, which was {namespace}, at cursor" in told.out
+    told = json.loads(redis_mob(tmp_path, *there, "--replace", "--json").out)
+    assert (told["namespace"], told["backup_of"]) == (other, namespace)
+
+
+def test_a_cursor_that_is_no_cut_is_refused_with_those_that_are(
+    server_url: str, namespace: str, at: tuple[str, ...], tmp_path: Path
+) -> None:
+    file = str(tmp_path / "one")
+    put(server_url, namespace, "a")
+    assert redis_mob(tmp_path, "backup", file, *at).status == 0
+    refused = redis_mob(tmp_path, "restore", file, "--at", "77", "--replace", *at)
+    assert (refused.status, refused.err) == (
+        2, "error: this backup was made at cursor 0: give that one, not 77\n"
+    )  # fmt: skip
+
+
+def test_an_encrypted_file_asks_for_its_key_by_the_options_of_the_command(
+    server_url: str, namespace: str, at: tuple[str, ...], tmp_path: Path
+) -> None:
+    file, keys = str(tmp_path / "one"), tmp_path / "keys"
+    put(server_url, namespace, "a")
+    keys.write_text(SealKey.generate("team-1").to_text())
+    keys.chmod(0o600)
+    assert redis_mob(tmp_path, "backup", file, "--encrypt", "--seal-keys", str(keys), *at).status == 0
+    without = redis_mob(tmp_path, "backup", "verify", file)
+    assert (
+        without.err == f"error: {file} is encrypted with key 'team-1': give --seal-keys FILE or REDIS_MOB_SEAL_KEYS\n"
+    )
+    keys.write_text(SealKey.generate("team-1").to_text())
+    other = redis_mob(tmp_path, "backup", "verify", file, "--seal-keys", str(keys))
+    assert other.err == f"error: {file} is encrypted with another key of the id 'team-1' than the one that is given\n"
+
+
+def test_a_backup_that_ends_the_notes_of_another_one_says_so(
+    server_url: str, namespace: str, at: tuple[str, ...], tmp_path: Path
+) -> None:
+    full, single = str(tmp_path / "full"), str(tmp_path / "single")
+    put(server_url, namespace, "a")
+    made = redis_mob(tmp_path, "backup", full, "--follow", "--json", *at)
+    assert made.err == ""
+    first = json.loads(made.out)
+    assert first["follows"]
+    verified = redis_mob(tmp_path, "backup", "verify", full)
+    assert verified.out.endswith(f"at cursor 0, id {first['id']}, what changes since is noted\n")
+    doctor = redis_mob(tmp_path, "doctor", *at)
+    assert f"since that with the id {first['id']}" in doctor.out
+    ends = f"note: this ends the changes that were noted since the backup with the id {first['id']}: "
+    anew = redis_mob(tmp_path, "backup", str(tmp_path / "anew"), "--follow", "--json", *at)
+    assert anew.err == f"{ends}the next --since is this one\n"
+    again = redis_mob(tmp_path, "backup", single, *at)
+    assert again.err == f"{ends.replace(first['id'], json.loads(anew.out)['id'])}the next backup is a full one\n"
+    refused = redis_mob(tmp_path, "backup", str(tmp_path / "more"), "--since", single, *at)
+    assert (refused.status, "single was made without --follow" in refused.err) == (2, True)
