@@ -5,6 +5,8 @@
 --   changes <id> 0 <key of the changes>                 what is written is noted, for the next backup
 --   restoring <id>                                      it is not there yet, and nothing may be written
 --   moved <id> <place>                                  it is elsewhere, and nothing may be written
+--
+-- The id of a move begins with `move:`, in both places; that of a restoring which was given up is `-`.
 
 local STATES = { backup = true, changes = true, restoring = true, moved = true }
 

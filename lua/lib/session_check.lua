@@ -34,9 +34,16 @@ end
 
 local current, state = epoch_and_state(redis.call('HGET', meta, 'epoch'))
 current = current or '0'
-local stands, more = string.match(state or '', '^(%l+) %S+ ?(.*)$')
+local stands, of, more = string.match(state or '', '^(%l+) (%S+) ?(.*)$')
 if stands == 'restoring' then
-  return redis.error_reply('RESTORING the namespace is being restored: try again when `redis-mob restore` has ended')
+  local what = 'being restored: try again when `redis-mob restore` has ended'
+  if of == '-' then
+    what = 'not whole, since a move to it was undone: restore or copy into it, or name another one'
+  elseif string.sub(of, 1, 5) == 'move:' then
+    what = 'being moved here: try again when `redis-mob copy` has ended; if that was killed, undo it with '
+      .. '`redis-mob copy FROM TO --abort`'
+  end
+  return redis.error_reply('RESTORING the namespace is ' .. what)
 elseif stands == 'moved' then
   return redis.error_reply('MOVEDAWAY the namespace was moved: use ' .. more)
 end

@@ -7,6 +7,7 @@ from uuid import uuid4
 from redis_mob.backup.live import LiveNamespace
 from redis_mob.backup.requests import connected, existing_namespace, server_of, state_of
 from redis_mob.backup.restoring import RestoringNamespace, check_name
+from redis_mob.connection.calls.keys import MOVE
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import CasConflictError, MobStoreError, StorageUnavailableError, ValidationError, shown
 
@@ -19,7 +20,7 @@ async def move(url: str, namespace: str, to_url: str, to_namespace: str, *, repl
     if it cannot be found out whether the new one is there, the old one stays closed: StorageUnavailableError.
     Raises ValidationError if both are the same, or something is sealed for the name that it had.
     """
-    id = uuid4().hex
+    id = f"{MOVE}{uuid4().hex}"
     async with connected(to_url, to_namespace) as (target, new), existing_namespace(url, namespace) as (client, keys):
         if to_namespace == namespace and await server_of(target, new) == await server_of(client, keys):
             raise ValidationError(f"both URLs lead to the same namespace {shown(namespace)}: it would replace itself")

@@ -9,7 +9,7 @@ import msgpack
 
 from redis_mob.backup.requests import pages_of_keys, repeat, server_of
 from redis_mob.connection.calls.client import Client
-from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.keys import MOVE, Keys
 from redis_mob.errors import CasConflictError, ValidationError, shown
 
 _MOST_BYTES, _MOST_KEYS = 512 * 1024, 200
@@ -31,8 +31,10 @@ class RestoringNamespace:
         wanted = {"id": self._id, "replace": int(replace)}
         begun = await repeat(self._client, "backup/begin_restore", self._keys.fixed, wanted)
         if not begun:
+            name = "--to-namespace" if self._id.startswith(MOVE) else "--namespace"
             raise CasConflictError(
-                f"namespace {shown(self._keys.namespace)} is not empty: restore into another one, or with --replace"
+                f"namespace {shown(self._keys.namespace)} is not empty: name another one with {name}, or remove what "
+                "it has with --replace"
             )
         async for found in pages_of_keys(self._client, self._keys):
             names = [key.decode(errors="surrogateescape") for key in found if key != self._keys.meta.encode()]

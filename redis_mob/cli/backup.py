@@ -13,6 +13,7 @@ from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import errors_told, print_line, say, shared_url
 from redis_mob.cli.results import result_of
+from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import ValidationError
 from redis_mob.models.base import json_text
 
@@ -89,7 +90,8 @@ def copy(from_url: str, to_url: str, namespace: str, to_namespace: str, *, repla
         if json:
             print_line(json_text({"namespace": to_namespace, "cursor": cursor}))
         else:
-            print_line(f"moved at cursor {cursor}: the old namespace refuses writes, use the new one")
+            place = f"namespace {to_namespace} of {parse_address(target)}"
+            print_line(f"moved at cursor {cursor}: the old namespace cannot be opened any more; use {place}")
 
 
 def abort_copy(from_url: str, to_url: str, namespace: str, to_namespace: str, *, json: bool) -> None:

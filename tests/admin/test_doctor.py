@@ -339,6 +339,9 @@ def test_a_server_that_is_too_old_is_an_error() -> None:
         pytest.param("clock", {"ahead": -1.5}, "warning", "1.500 s behind ours", id="clock_behind"),
         pytest.param("slow scripts", {"slow": [Slow("a/b", 2, 0.09)]}, "note", "a/b took up to 90.00 ms", id="slow"),
         pytest.param("slow scripts", {"slow": [Slow("a/b", 2, 0.1)]}, "warning", "(2 times", id="very_slow"),
+        pytest.param(
+            "slow scripts", {"slow": [Slow("backup/write", 1, 0.2)]}, "warning", "(1 times", id="of_a_restore"
+        ),
         pytest.param("rights", {"refused": ["hset", "xadd"]}, "error", "hset, xadd", id="rights"),
     ],
 )
@@ -382,8 +385,10 @@ EMPTY = NamespaceObservations(
     [
         pytest.param("namespace", {"schema": None}, "note", id="absent"),
         pytest.param("namespace", {"schema": str(NAMESPACE_SCHEMA + 1)}, "error", id="newer"),
-        pytest.param("namespace", {"state": "restoring x", "schema": "restoring"}, "error", id="being_restored"),
-        pytest.param("namespace", {"state": "moved x namespace n of redis://h:1/0"}, "error", id="moved"),
+        pytest.param("state", {"state": "restoring x", "schema": "restoring"}, "error", id="being_restored"),
+        pytest.param("state", {"state": "restoring move:x", "schema": "restoring"}, "error", id="being_moved_here"),
+        pytest.param("state", {"state": "restoring -", "schema": "restoring"}, "error", id="given_up"),
+        pytest.param("state", {"state": "moved move:x namespace n of redis://h:1/0"}, "error", id="moved"),
         pytest.param("backup", {"state": "changes x 0 key"}, "note", id="followed"),
         pytest.param("events", {"events": 1_000_001}, "warning", id="long_log"),
         pytest.param("events", {"events": 1, "log_bytes": 2**30 + 1}, "warning", id="large_log"),
@@ -403,6 +408,28 @@ def test_a_namespace_may_be_too_large(check: str, seen: dict[str, Any], severity
     assert [name for name, finding in told.items() if finding.severity is not Severity.OK] == [check]
     assert told[check].severity == severity
     assert {finding.severity for finding in findings(NAMESPACE_CHECKS, EMPTY, "here")} == {Severity.OK}
+
+
+@pytest.mark.parametrize(
+    ("state", "change"),
+    [
+        ("restoring x", "redis-mob restore again"),
+        ("restoring move:x", "redis-mob copy FROM TO --abort"),
+        ("restoring -", "copy or restore into it"),
+        ("moved move:x namespace n of redis://h:1/0", "use that one; if that move was killed before its end"),
+    ],
+)
+def test_a_namespace_that_cannot_be_opened_is_told_with_what_opens_it(state: str, change: str) -> None:
+    found = list(findings(NAMESPACE_CHECKS, replace(EMPTY, state=state), "here"))
+    [told] = [finding for finding in found if finding.severity is Severity.ERROR]
+    assert change in told.change
+    assert "moved away, cannot be opened" in told.matters
+    assert "namespace" not in {finding.check for finding in found}
+
+
+def test_slow_scripts_of_backups_are_no_matter_of_runs() -> None:
+    seen = recorded("valkey_9_1", slow=[Slow("backup/write", 1, 0.2), Slow("a/b", 1, 0.2)])
+    assert ["prune events" in told.change for told in judged(seen, "slow scripts")] == [False, True]
 
 
 def test_what_a_policy_bounds_need_not_be_told() -> None:

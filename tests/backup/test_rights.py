@@ -52,5 +52,5 @@ async def test_the_doctor_looks_at_a_namespace_that_is_being_restored() -> None:
         await repeat(connection, "backup/begin_restore", Keys("n").fixed, {"id": "x", "replace": 0})
         await connection.aclose()
         seen = {one.check: one for one in (await examine(url, "n", MEMORY)).findings}
-        assert seen["namespace"].found == "namespace n is being restored"
+        assert seen["state"].found == "namespace n is being restored"
         assert "records" not in seen

@@ -172,3 +172,45 @@ def test_a_backup_that_ends_the_notes_of_another_one_says_so(
     assert again.err == f"{ends.replace(first['id'], json.loads(anew.out)['id'])}the next backup is a full one\n"
     refused = redis_mob(tmp_path, "backup", str(tmp_path / "more"), "--since", single, *at)
     assert (refused.status, "single was made without --follow" in refused.err) == (2, True)
+
+
+def test_a_target_that_is_not_empty_and_a_move_that_has_ended_are_told_as_of_a_move(
+    server_url: str, redis7_url: str, namespace: str, tmp_path: Path
+) -> None:
+    put(server_url, namespace, "a")
+    put(redis7_url, namespace, "b")
+    words = ("copy", server_url, redis7_url, "--namespace", namespace)
+    refused = redis_mob(tmp_path, *words)
+    assert (refused.status, "name another one with --to-namespace" in refused.err) == (1, True)
+    moved = redis_mob(tmp_path, *words, "--to-namespace", f"{namespace}-b")
+    assert moved.out.startswith("moved at cursor 0: the old namespace cannot be opened any more; use namespace ")
+    assert f"{namespace}-b of " in moved.out
+
+
+def test_the_target_of_a_killed_move_names_the_command_that_undoes_it(
+    server_url: str, redis7_url: str, namespace: str, tmp_path: Path
+) -> None:
+    put(server_url, namespace, "a")
+    words = ("copy", server_url, redis7_url, "--namespace", namespace)
+    assert redis_mob(tmp_path, *words).status == 0
+
+    async def as_before_its_end() -> None:
+        """What the new namespace has while it is being moved."""
+        old, new = await connect(server_url), await connect(redis7_url)
+        epoch = await old.router.request("HGET", Keys(namespace).meta, "epoch")
+        id = epoch.decode().split()[2]
+        await new.router.request("DEL", Keys(namespace).meta)
+        await new.router.request("HSET", Keys(namespace).meta, "schema", "restoring", "epoch", f"0 restoring {id}")
+        await old.aclose()
+        await new.aclose()
+
+    asyncio.run(as_before_its_end())
+    there = ("--url", redis7_url, "--namespace", namespace)
+    opened = redis_mob(tmp_path, "ls", *there)
+    assert "is being moved here: try again when `redis-mob copy` has ended" in opened.err
+    assert "is being moved here" in redis_mob(tmp_path, "doctor", *there).out
+    assert redis_mob(tmp_path, *words, "--abort").status == 0
+    undone = redis_mob(tmp_path, "ls", *there)
+    assert "is not whole, since a move to it was undone" in undone.err
+    assert redis_mob(tmp_path, *words).status == 0
+    assert ids(redis7_url, namespace) == ["a"]

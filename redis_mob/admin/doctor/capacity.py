@@ -98,11 +98,19 @@ def _scripts(seen: Observations) -> Iterator[Verdict]:
         yield warning(f"busy-reply-threshold {threshold}", "busy-reply-threshold 5000")
 
 
+_OF_BACKUPS = "backup/"
+_SHORTER_SCRIPTS = {
+    True: "make backups, restores and moves when little else is done",
+    False: "prune events; split runs of thousands of steps",
+}
+"""What shortens scripts: those of backups, and all others."""
+
+
 def _slow_scripts(seen: Observations) -> Iterator[Verdict]:
     slow = answered(seen.slow)
     for entry in slow:
         found = f"{entry.script} took up to {milliseconds(entry.longest)} ({entry.times} times in the slow log)"
-        change = "prune events; split runs of thousands of steps; see SLOWLOG GET for what else ran then"
+        change = f"{_SHORTER_SCRIPTS[entry.script.startswith(_OF_BACKUPS)]}; see SLOWLOG GET for what else ran then"
         yield warning(found, change) if entry.longest >= SLOW_SCRIPT else note(found)
     if not slow:
         yield ok("no script of redis_mob is in the slow log")

@@ -10,6 +10,7 @@ from redis_mob.admin.doctor.finding import Check, Verdict, answered, error, note
 from redis_mob.admin.doctor.observations import NamespaceObservations, Observations
 from redis_mob.admin.doctor.units import size
 from redis_mob.connection.calls.client import NAMESPACE_SCHEMA
+from redis_mob.connection.calls.keys import MOVE
 
 LONG_LOG = 1_000_000
 LARGE_LOG = 2**30
@@ -57,20 +58,33 @@ def _rights(seen: Observations) -> Iterator[Verdict]:
 
 
 def _schema(seen: NamespaceObservations) -> Iterator[Verdict]:
-    schema, (stands, _, place) = answered(seen.schema), _state(seen)
-    if stands == "restoring":
-        yield error(f"namespace {seen.namespace} is being restored", "redis-mob restore again, if that has ended")
-    elif stands == "moved":
-        yield error(
-            f"namespace {seen.namespace} was moved to {place}",
-            "that one, or redis-mob copy FROM TO --abort",
-        )
-    elif schema is None:
+    schema, (stands, _, _) = answered(seen.schema), _state(seen)
+    if stands in ("restoring", "moved"):
+        return  # the check of the state has what is to be said
+    if schema is None:
         yield note(f"there is no namespace {seen.namespace} yet; the first storage that opens it creates it")
     elif int(schema) > NAMESPACE_SCHEMA:
         yield error(f"namespace {seen.namespace} has schema version {schema}", "a newer redis_mob")
     else:
         yield ok(f"namespace {seen.namespace} has schema version {schema}")
+
+
+def _whereabouts(seen: NamespaceObservations) -> Iterator[Verdict]:
+    stands, id, place = _state(seen)
+    if stands == "moved":
+        undo = "if that move was killed before its end, redis-mob copy FROM TO --abort, which says whether it has ended"
+        yield error(f"namespace {seen.namespace} was moved to {place}", f"use that one; {undo}")
+    elif stands != "restoring":
+        yield ok("it is neither being restored nor moved")
+    elif id.startswith(MOVE):
+        undo = "redis-mob copy FROM TO --abort undoes one that was killed; then copy again"
+        yield error(f"namespace {seen.namespace} is being moved here", f"wait for redis-mob copy; {undo}")
+    elif id == "-":
+        yield error(
+            f"namespace {seen.namespace} is not whole: a move to it was undone", "redis-mob copy or restore into it"
+        )
+    else:
+        yield error(f"namespace {seen.namespace} is being restored", "redis-mob restore again, if that has ended")
 
 
 def _state(seen: NamespaceObservations) -> tuple[str, str, str]:
@@ -85,7 +99,7 @@ def _backup(seen: NamespaceObservations) -> Iterator[Verdict]:
     if stands == "changes":
         yield note(
             f"what changes is noted for the next backup, since that with the id {id}",
-            "redis-mob backup FILE --since LAST, or a backup without --follow",
+            "redis-mob backup FILE --since LAST, or a backup without --follow; redis-mob backup verify prints ids",
         )
     else:
         yield ok("a backup is under way" if stands == "backup" else "no backup is under way")
@@ -160,6 +174,11 @@ COMPATIBILITY_CHECKS = (
 
 NAMESPACE_CHECKS = (
     Check("namespace", "A namespace can only be opened by a redis_mob that knows its layout.", _schema),
+    Check(
+        "state",
+        "A namespace that is being restored or moved here, or was moved away, cannot be opened.",
+        _whereabouts,
+    ),
     Check("backup", "Notes of what changes take memory, and a little time of each write.", _backup),
     Check("events", "A log on one node slows restarts, failovers and the moving of its slot.", _events),
     Check("runs", "Every run takes memory on one node for as long as the namespace lives.", _runs),
