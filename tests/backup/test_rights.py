@@ -41,7 +41,7 @@ async def test_the_rights_for_backups_suffice(tmp_path: Path, redis7_url: str, n
 async def test_the_usual_rights_do_not(tmp_path: Path) -> None:
     with server() as url, user_of(url, rights_in("n", MEMORY)) as user_url:
         await fill(user_url)
-        with pytest.raises(MobStoreError, match="scan"):
+        with pytest.raises(MobStoreError, match=r"`redis-mob acl --backups` the one for backups.*scan"):
             await back_up(user_url, "n", tmp_path / "full")
         await fill(user_url)  # and nothing is followed
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 _NO_PERMISSION = (
     "the user of this URL may not run a command, or touch a key or channel, that redis_mob needs: `redis-mob acl` "
-    "prints the rule that suffices, `redis-mob doctor` what is missing"
+    "prints the rule that suffices, `redis-mob acl --backups` the one for backups, restores and moves, and "
+    "`redis-mob doctor` what is missing"
 )
 
 _ADVICE = {
