@@ -44,11 +44,13 @@ async def import_database(
         )
     report = Report(database.path.name, database.schema.release, storage is None)
     target = DryRun() if storage is None else Namespace(storage)
-    if not await target.begin(database):
+    before = await target.begin(database)
+    if before is not None:
         report.is_repeated = True
+        report.failures, report.failures_left_out = before.failures, before.left_out
         return report
     await _Importer(database, target, report, progress).run()
-    await target.end(database)
+    await target.end(database, report.failures)
     return report
 
 

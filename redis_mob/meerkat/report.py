@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import cast
 
 from redis_mob.models.base import Model, json_text
@@ -31,7 +31,9 @@ class Report:
     verbatim: Counter[str] = field(default_factory=Counter[str])
     failures: list[Failure] = field(default_factory=list[Failure])
     is_repeated: bool = False
-    """Whether the file had been imported before as a whole."""
+    """Whether the file had been imported before as a whole; `failures` are those of that import."""
+    failures_left_out: int = 0
+    """How many failures of that import are not among them."""
 
     def as_json(self) -> str:
         """The report as one JSON object."""
@@ -44,14 +46,15 @@ class Report:
                 "came": dict(self.came),
                 "already": dict(self.already),
                 "verbatim": dict(self.verbatim),
-                "failed": [{"table": one.table, "row": one.row, "reason": one.reason} for one in self.failures],
+                "failed": [asdict(one) for one in self.failures],
+                "failed_left_out": self.failures_left_out,
             }
         )
 
     def lines(self) -> list[str]:
         """The report in words."""
         if self.is_repeated:
-            return [f"{self.file} has been imported already; nothing was changed"]
+            return [f"{self.file} has been imported already; nothing was changed", *self._failed()]
         came = "would come" if self.is_dry else "came"
         lines = [f"{self.file}: {self.release}"]
         kinds = [*self.came, *(kind for kind in self.already if kind not in self.came)]
@@ -59,7 +62,12 @@ class Report:
             there = f", {self.already[kind]:,} were there already" if self.already[kind] else ""
             lines.append(f"{kind}: {self.came[kind]:,} {came}{there}")
         lines += [f"kept verbatim: {count:,} {what}" for what, count in self.verbatim.items()]
-        lines += [f"could not be read: {one.table}, {one.row}: {one.reason}" for one in self.failures]
+        return [*lines, *self._failed()]
+
+    def _failed(self) -> list[str]:
+        lines = [f"could not be read: {one.table}, {one.row}: {one.reason}" for one in self.failures]
+        if self.failures_left_out:
+            lines.append(f"could not be read: {self.failures_left_out:,} more, which --dry-run names too")
         return lines
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import asdict
+from typing import Any, NamedTuple, Protocol
 
 from redis_mob.errors import CasConflictError, RunAlreadyExistsError, SerializationError, shown
 from redis_mob.meerkat import rows, schemas
 from redis_mob.meerkat.reading import MobDatabase
+from redis_mob.meerkat.report import Failure
 from redis_mob.models.events import MobEvent
 from redis_mob.models.profile import StoredRealmProfile
 from redis_mob.models.run import MobRun
@@ -23,15 +25,26 @@ TABLES = "meerkat:"
 """What the names of collections begin with that hold the rows of tables without a store of their own."""
 
 
+_MOST_FAILURES = 1000
+"""How many of the rows that failed the mark of an import names."""
+
+
+class Before(NamedTuple):
+    """What an import that is over could not read: the first of these rows, and how many others there were."""
+
+    failures: list[Failure]
+    left_out: int
+
+
 class Target(Protocol):
     """Takes what is read. Of what has a name, True says that it is new, and False that the very same was there."""
 
-    async def begin(self, database: MobDatabase) -> bool:
-        """Mark the import as begun. False if this file came in as a whole before."""
+    async def begin(self, database: MobDatabase) -> Before | None:
+        """Mark the import as begun. If this file came in as a whole before, nothing is done but telling of that."""
         ...
 
-    async def end(self, database: MobDatabase) -> None:
-        """Mark it as done."""
+    async def end(self, database: MobDatabase, failures: Sequence[Failure]) -> None:
+        """Mark it as done, except for these rows."""
         ...
 
     async def newest_cursor(self) -> int: ...
@@ -48,10 +61,10 @@ class Target(Protocol):
 class DryRun(Target):
     """Stores nothing. What a namespace would refuse of itself is refused here too."""
 
-    async def begin(self, database: MobDatabase) -> bool:
-        return True
+    async def begin(self, database: MobDatabase) -> Before | None:
+        pass
 
-    async def end(self, database: MobDatabase) -> None:
+    async def end(self, database: MobDatabase, failures: Sequence[Failure]) -> None:
         pass
 
     async def newest_cursor(self) -> int:
@@ -89,14 +102,15 @@ class Namespace(Target):
     def __init__(self, storage: MobStorage) -> None:
         self._storage = storage
 
-    async def begin(self, database: MobDatabase) -> bool:
+    async def begin(self, database: MobDatabase) -> Before | None:
         """Raises CasConflictError for a namespace that holds anything but a part of this very file."""
         records, named = self._storage.records, shown(self._storage.namespace)
         for fingerprint, marker in await records.list(IMPORTS):
             if fingerprint == database.fingerprint:
-                if not marker["is_done"]:
-                    await self._check_log(database)
-                return not marker["is_done"]
+                if marker["is_done"]:
+                    return _before(marker)
+                await self._check_log(database)
+                return None
             if not marker["is_done"]:
                 raise CasConflictError(
                     f"an import of {shown(marker['file'])} into namespace {named} is not over, and "
@@ -107,12 +121,18 @@ class Namespace(Target):
                 f"namespace {named} is not empty: it has {there}. Cursors and revisions are kept, so that a file needs "
                 "a namespace of its own: name a new one"
             )
-        await records.insert(IMPORTS, database.fingerprint, _marker(database, is_done=False))
-        return True
+        marker = {"file": database.path.name, "release": database.schema.release, "is_done": False}
+        await records.insert(IMPORTS, database.fingerprint, marker)
+        return None
 
-    async def end(self, database: MobDatabase) -> None:
-        going, done = _marker(database, is_done=False), _marker(database, is_done=True)
-        await self._storage.records.compare_and_put(IMPORTS, database.fingerprint, going, done)
+    async def end(self, database: MobDatabase, failures: Sequence[Failure]) -> None:
+        records, fingerprint = self._storage.records, database.fingerprint
+        going = await records.get(IMPORTS, fingerprint)
+        if going is None or going["is_done"]:  # another process has imported the same
+            return
+        kept = [asdict(one) for one in failures[:_MOST_FAILURES]]
+        done = {**going, "is_done": True, "failed": kept, "failed_left_out": len(failures) - len(kept)}
+        await records.compare_and_put(IMPORTS, fingerprint, going, done)
 
     async def newest_cursor(self) -> int:
         return await self._storage.transfers.newest_cursor()
@@ -194,8 +214,8 @@ class Namespace(Target):
         )
 
 
-def _marker(database: MobDatabase, *, is_done: bool) -> dict[str, Any]:
-    return {"file": database.path.name, "release": database.schema.release, "is_done": is_done}
+def _before(marker: dict[str, Any]) -> Before:
+    return Before([Failure(**one) for one in marker["failed"]], marker["failed_left_out"])
 
 
 def _same(is_same: bool) -> bool:

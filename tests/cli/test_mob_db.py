@@ -55,6 +55,13 @@ def test_a_row_that_cannot_be_read_is_named_and_ends_with_1(here: Here, tmp_path
     told = here("import", str(path))
     assert told.status == 1
     assert "could not be read: mob_events, cursor 2: " in told.out and "events: 62 came" in told.out
+    again = here("import", str(path))
+    assert again.status == 1
+    first, failed = again.out.splitlines()
+    assert (first, failed) == ("mob.db has been imported already; nothing was changed", told.out.splitlines()[-1])
+    as_json = here("import", str(path), "--json")
+    [row] = json.loads(as_json.out)["failed"]
+    assert (as_json.status, row["table"], row["row"]) == (1, "mob_events", "cursor 2")
 
 
 @pytest.mark.parametrize(

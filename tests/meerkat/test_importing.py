@@ -16,6 +16,7 @@ from redis_mob.errors import CasConflictError, ValidationError
 from redis_mob.meerkat.importing import import_database
 from redis_mob.meerkat.reading import opened
 from redis_mob.meerkat.report import Report
+from redis_mob.meerkat.storing import Namespace
 from redis_mob.models import MobDefinition, MobEvent, MobRun
 from redis_mob.models.overlay import ExternalBindingOverlayRecord
 from redis_mob.models.profile import StoredRealmProfile
@@ -277,3 +278,25 @@ async def test_bad_files_are_refused_and_nothing_is_stored(storage: MobStorage, 
     with pytest.raises(ValidationError, match=says):
         await imported(path, storage)
     assert await storage.records.collections() == []
+
+
+async def test_a_file_that_has_another_name_when_it_is_gone_on_with_comes_to_its_end(
+    storage: MobStorage, tmp_path: Path
+) -> None:
+    path = golden(tmp_path)
+    with opened(path) as database:
+        await Namespace(storage).begin(database)  # and is killed
+    renamed = path.rename(path.with_name("renamed.db"))
+    assert not (await imported(renamed, storage)).is_repeated
+    assert (await imported(renamed, storage)).is_repeated
+
+
+async def test_the_mark_of_an_import_has_a_bounded_number_of_failures(
+    storage: MobStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redis_mob.meerkat.storing._MOST_FAILURES", 2)
+    path = changed(golden(tmp_path), "UPDATE mob_events SET event_json = 'x' WHERE cursor IN (2, 3, 4)")
+    first = await imported(path, storage)
+    again = await imported(path, storage)
+    assert (again.failures, again.failures_left_out) == (first.failures[:2], 1)
+    assert again.lines()[-1] == "could not be read: 1 more, which --dry-run names too"
