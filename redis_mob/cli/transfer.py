@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -14,14 +13,10 @@ from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.errors import CasConflictError, ValidationError, shortened
-from redis_mob.meerkat.header import is_lines, is_sqlite
 from redis_mob.models.base import json_text
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
-
-_STANDARD_INPUT = "-"
-_OF_DATABASES = (".db", ".sqlite", ".sqlite3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +51,25 @@ async def export_runs(
     say(stderr_console(), f"{number} run{'s' * (number != 1)} exported")
 
 
-async def import_file(url: str, namespace: str, seal_keys: SealKeyring | None, file: str, wanted: Wanted) -> None:
+async def import_lines(
+    url: str, namespace: str, seal_keys: SealKeyring | None, lines: Iterable[str], wanted: Wanted
+) -> None:
     """Store the runs of a file, with a line for each."""
     stored = skipped = 0
-    with _lines_of(file) as lines:
-        async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
-            found = FleetAdmin(storage).import_runs(
-                lines, skip_existing=wanted.skip_existing, include_unfinished=wanted.include_unfinished
-            )
-            try:
-                async for one in found:
-                    stored, skipped = stored + one.is_stored, skipped + (not one.is_stored)
-                    if wanted.json:
-                        print_line(json_text({"run_id": one.run_id, "imported": one.is_stored}))
-                    else:
-                        print_line(f"run {one.run_id}: {'imported' if one.is_stored else 'is there already'}")
-            finally:
-                left = f", {skipped} were there already" if skipped else ""
-                say(stderr_console(), f"{stored} run{'s' * (stored != 1)} imported{left}")
-
-
-def is_whole_namespace(file: str) -> bool:
-    """Whether a file is an SQLite database, or named like one, so that what is wrong with it is said of one, or has the
-    lines of a namespace."""
-    path = Path(file)
-    return file != _STANDARD_INPUT and (path.suffix in _OF_DATABASES or is_sqlite(path) or is_lines(path))
+    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+        found = FleetAdmin(storage).import_runs(
+            lines, skip_existing=wanted.skip_existing, include_unfinished=wanted.include_unfinished
+        )
+        try:
+            async for one in found:
+                stored, skipped = stored + one.is_stored, skipped + (not one.is_stored)
+                if wanted.json:
+                    print_line(json_text({"run_id": one.run_id, "imported": one.is_stored}))
+                else:
+                    print_line(f"run {one.run_id}: {'imported' if one.is_stored else 'is there already'}")
+        finally:
+            left = f", {skipped} were there already" if skipped else ""
+            say(stderr_console(), f"{stored} run{'s' * (stored != 1)} imported{left}")
 
 
 @contextmanager
@@ -101,17 +90,3 @@ def _written(output: Path | None) -> Generator[Callable[[str], None]]:
 
 def _write(file: IO[str], line: str) -> None:
     file.write(line + "\n")
-
-
-@contextmanager
-def _lines_of(file: str) -> Generator[IO[str]]:
-    """The lines of a file. Raises ValidationError for one that cannot be read."""
-    if file == _STANDARD_INPUT:
-        yield sys.stdin
-        return
-    with ExitStack() as opened:
-        try:
-            lines = opened.enter_context(Path(file).open(encoding="utf-8", errors="replace"))
-        except OSError as error:
-            raise ValidationError(f"{shortened(file)} cannot be read: {error.strerror}") from None
-        yield lines

@@ -6,20 +6,14 @@ from pathlib import Path
 
 HEADER = b"SQLite format 3\0"
 
-FIRST_LINE = '{"format":"redis_mob namespace","version":1}'
+FORMAT = "redis_mob namespace"
 
-
-def is_sqlite(path: Path) -> bool:
-    """Whether a file begins like a database of SQLite. False for one that cannot be read."""
-    return _begins(path, HEADER)
+FIRST_LINE = f'{{"format":"{FORMAT}","version":1}}'
 
 
 def is_lines(path: Path) -> bool:
     """Whether a file begins like the lines of a namespace. False for one that cannot be read."""
-    return _begins(path, FIRST_LINE.encode() + b"\n")
-
-
-def _begins(path: Path, first: bytes) -> bool:
+    first = FIRST_LINE.encode() + b"\n"
     try:
         with path.open("rb") as file:
             return file.read(len(first)) == first

@@ -6,7 +6,7 @@ last line says how many runs there are, so that a file that was cut is known.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
 import pydantic
@@ -70,6 +70,14 @@ async def export_all(storage: MobStorage, which: RunFilter) -> AsyncIterator[str
     found = [run.run_id async for run in every_run(storage, which, None) if run.definition is not None]
     async for line in export(storage, reversed(found), skip_absent=True):
         yield line
+
+
+def check_header(line: str, document: Mapping[str, Any]) -> int:
+    """The version that the first line of an export names. Raises ValidationError if it is none that is read here."""
+    version = document.get("version")
+    if document.get("format") != FORMAT or version not in (_WITHOUT_END, VERSION):
+        raise ValidationError(f"line 1: this is no export of runs, or one of a later release: {shown(line)}")
+    return version
 
 
 async def import_runs(
@@ -161,10 +169,7 @@ class _Importer:
         self._line += 1
         document = self._document(line)
         if self._line == 1:
-            version = document.get("version")
-            if document.get("format") != FORMAT or version not in (_WITHOUT_END, VERSION):
-                raise ValidationError(f"line 1: this is no export of runs, or one of a later release: {shown(line)}")
-            self._is_whole = version == _WITHOUT_END
+            self._is_whole = check_header(line, document) == _WITHOUT_END
             return None
         if document.keys() == {_END}:
             self._take_end(document[_END])

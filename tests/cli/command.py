@@ -149,6 +149,21 @@ def redis_mob(directory: Path, *args: str, **environment: str) -> Ended:
         return command.end()
 
 
+def redis_mob_reading(file: Path, directory: Path, *args: str) -> Ended:
+    """Run the command to its end, with a file as its standard input."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    with file.open("rb") as stdin:
+        ended = subprocess.run(
+            [sys.executable, *MODULE, *args],
+            cwd=directory,
+            env=environment,
+            stdin=stdin,
+            capture_output=True,
+            check=False,
+        )
+    return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+
 class Here:
     """The command in a directory, on one namespace."""
 

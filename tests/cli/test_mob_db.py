@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Here
+from redis_mob.security.sealing import SealKey
+from tests.cli.command import Here, redis_mob_reading
 from tests.meerkat.files import changed, content, event_row, golden, made
 
 
@@ -71,8 +72,11 @@ def test_a_row_that_cannot_be_read_is_named_and_ends_with_1(here: Here, tmp_path
         (("import", "empty.db"), "is empty"),
         (("import", "text.db"), "is no SQLite database"),
         (("import", "newer.db"), "version 99 of the tables"),
-        (("import", "mob.db", "--skip-existing"), "--skip-existing is for runs, and FILE holds a mob.db"),
-        (("import", "lines.jsonl", "--dry-run"), "--dry-run is for a mob.db, and FILE holds runs"),
+        (("import", "mob.db", "--skip-existing"), "--skip-existing is for exported runs: "),
+        (("import", "runs.jsonl", "--dry-run"), "runs.jsonl has exported runs"),
+        (("import", "lines.jsonl", "--dry-run"), "lines.jsonl is neither a mob.db nor what `redis-mob export` writes"),
+        (("import", "seal.keys"), "seal.keys is neither a mob.db nor what `redis-mob export` writes"),
+        (("import", "later.jsonl"), "later.jsonl has the lines of a namespace as a later release writes them"),
         (("export", "--mob-db", "out.db", "--all"), "leave out RUN, --all, --output and conditions"),
         (("export", "--lines", "out.jsonl", "--status", "failed"), "leave out RUN, --all, --output and conditions"),
         (("export", "--all", "--with-secrets"), "are for --mob-db"),
@@ -83,7 +87,44 @@ def test_bad_words_and_files_are_usage_errors(here: Here, tmp_path: Path, words:
     (tmp_path / "empty.db").write_bytes(b"")
     (tmp_path / "text.db").write_text("{}")
     (tmp_path / "lines.jsonl").write_text("{}\n")
+    (tmp_path / "runs.jsonl").write_text('{"format":"redis_mob runs","version":2}\n')
+    (tmp_path / "seal.keys").write_text(SealKey.generate("team-1").to_text())
+    (tmp_path / "later.jsonl").write_text('{"format":"redis_mob namespace","version":2}\n')
     made(tmp_path / "newer.db", [event_row(1)], version=99)
     ended = here(*(str(tmp_path / word) if "." in word else word for word in words))
     assert ended.status == 2, ended.err
     assert says in ended.err
+
+
+def test_lines_of_a_namespace_come_in_from_standard_input(
+    here: Here, server_url: str, namespace: str, tmp_path: Path
+) -> None:
+    assert here("import", str(golden(tmp_path))).status == 0
+    lines = tmp_path / "out.jsonl"
+    assert here("export", "--lines", str(lines)).status == 0
+    there = ("--url", server_url, "--namespace", f"{namespace}-b")
+    told = redis_mob_reading(lines, tmp_path, "import", "-", *there)
+    assert told.status == 0, told.err
+    assert told.out.splitlines()[0].startswith("standard input: ")
+    assert "events: 63 came" in told.out
+    again = redis_mob_reading(lines, tmp_path, "import", "-", *there)
+    assert again.out == "standard input has been imported already; nothing was changed\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"SQLite format 3\0" + bytes(100), "standard input is an SQLite database, which is read from a file"),
+        (b"redis-mob backup\n" + bytes(100), "standard input is neither a mob.db nor what `redis-mob export` writes"),
+        (b"", "standard input is neither"),
+        (b'{"format":"redis_mob runs","version":9}\n', "line 1: this is no export of runs, or one of a later release"),
+    ],
+)
+def test_what_is_no_export_is_refused_before_a_namespace_is_created(
+    here: Here, server_url: str, namespace: str, tmp_path: Path, content: bytes, says: str
+) -> None:
+    (tmp_path / "given").write_bytes(content)
+    there = ("--url", server_url, "--namespace", namespace)
+    refused = redis_mob_reading(tmp_path / "given", tmp_path, "import", "-", *there)
+    assert (refused.status, says in refused.err) == (2, True), refused
+    assert "there is no namespace" in here("ls").err
