@@ -15,14 +15,18 @@ from redis_mob.cli.console import printable, stderr_console
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
 from redis_mob.cli.exit_status import ExitStatus
+from redis_mob.cli.printing import write
 from redis_mob.cli.unsealed import unsealed_told
-from redis_mob.meerkat.exporting import export_database, export_lines
+from redis_mob.errors import ValidationError
+from redis_mob.meerkat.exporting import export_database, export_lines, write_lines
 from redis_mob.meerkat.importing import import_database
 from redis_mob.meerkat.lines import opened_source
 from redis_mob.meerkat.reading import MobDatabase
 from redis_mob.models.base import json_text
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
+
+STANDARD_OUTPUT = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,23 @@ async def export_namespace(
     with_secrets: bool,
     json: bool,
 ) -> None:
-    """Write a namespace as a mob.db of 0.6, or as lines of JSON, or both, and tell what is in each file."""
+    """Write a namespace as a mob.db of 0.6, or as lines of JSON, or both, and tell what is in each file.
+
+    Lines may go to standard output. Raises ValidationError for what cannot.
+    """
+    if mob_db == STANDARD_OUTPUT:
+        raise ValidationError("--mob-db writes a database, which standard output cannot be: name a new file")
+    if json and lines == STANDARD_OUTPUT:
+        raise ValidationError(
+            "--json prints on standard output, where --lines - writes: leave it out, or name a new file"
+        )
     async with existing(url, namespace, seal_keys) as storage:
-        for path, write in ((mob_db, export_database), (lines, export_lines)):
-            if path is not None:
-                _told(path, await write(storage, path, with_secrets=with_secrets), json=json)
+        if mob_db is not None:
+            _told(mob_db, await export_database(storage, mob_db, with_secrets=with_secrets), json=json)
+        if lines is not None and lines == STANDARD_OUTPUT:
+            _told(lines, await write_lines(storage, write, with_secrets=with_secrets), json=json)
+        elif lines is not None:
+            _told(lines, await export_lines(storage, lines, with_secrets=with_secrets), json=json)
 
 
 def _told(path: Path, counts: Counter[str], *, json: bool) -> None:

@@ -47,10 +47,15 @@ async def export_database(storage: MobStorage, path: Path, *, with_secrets: bool
 async def export_lines(storage: MobStorage, path: Path, *, with_secrets: bool) -> Counter[str]:
     """Write all that a mob.db would have, events of all kinds, and records, as lines of JSON. As `export_database`."""
     with _written(path) as partial, partial.open("w", encoding="utf-8") as file:
-        writer = LineWriter(file)
-        counts = await _Export(storage, writer.put, with_secrets=with_secrets, of_0_6=False).run()
-        writer.end()
-        return counts
+        return await write_lines(storage, file.write, with_secrets=with_secrets)
+
+
+async def write_lines(storage: MobStorage, write: Callable[[str], object], *, with_secrets: bool) -> Counter[str]:
+    """Give the same lines, one after the other, to what writes them; the last one says that they are complete."""
+    writer = LineWriter(write)
+    counts = await _Export(storage, writer.put, with_secrets=with_secrets, of_0_6=False).run()
+    writer.end()
+    return counts
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.meerkat.header import FIRST_LINE, is_lines
@@ -21,22 +21,22 @@ _END = "rows"
 
 
 class LineWriter:
-    """Writes rows to a file: the name of the table, and its values; what is JSON there is JSON here."""
+    """Writes rows as lines: the name of the table, and its values; what is JSON there is JSON here."""
 
-    def __init__(self, file: IO[str]) -> None:
-        self._file, self._number = file, 0
-        file.write(FIRST_LINE + "\n")
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write, self._number = write, 0
+        write(FIRST_LINE + "\n")
 
     def put(self, table: str, *values: object) -> None:
         """Write a row."""
         parts = (value.decode() if isinstance(value, bytes) else json_text(value) for value in values)
         kinds = "".join("j" if isinstance(value, bytes) else "v" for value in values)
-        self._file.write(f'{{"table":{json_text(table)},"kinds":"{kinds}","row":[{",".join(parts)}]}}\n')
+        self._write(f'{{"table":{json_text(table)},"kinds":"{kinds}","row":[{",".join(parts)}]}}\n')
         self._number += 1
 
     def end(self) -> None:
         """Write the last line."""
-        self._file.write(json_text({_END: self._number}) + "\n")
+        self._write(json_text({_END: self._number}) + "\n")
 
 
 @contextmanager

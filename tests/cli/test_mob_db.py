@@ -47,6 +47,11 @@ def test_a_database_comes_in_and_goes_out_again(here: Here, tmp_path: Path) -> N
     lines = tmp_path / "out.jsonl"
     assert here("export", "--lines", str(lines), "--json").status == 0
     assert here("import", str(lines), "--dry-run").status == 0
+    written = here("export", "--lines", "-")
+    assert (written.status, "events: 63" in written.err) == (0, True)
+    in_file, in_pipe = (text.strip().split("\n") for text in (lines.read_text(), written.out))
+    assert list(map(json.loads, in_pipe)) == list(map(json.loads, in_file))
+    assert not (tmp_path / "-").exists()
     refused = here("export", "--mob-db", str(out))
     assert refused.status == 1 and "is there already" in refused.err
 
@@ -80,6 +85,8 @@ def test_a_row_that_cannot_be_read_is_named_and_ends_with_1(here: Here, tmp_path
         (("export", "--mob-db", "out.db", "--all"), "leave out RUN, --all, --output and conditions"),
         (("export", "--lines", "out.jsonl", "--status", "failed"), "leave out RUN, --all, --output and conditions"),
         (("export", "--all", "--with-secrets"), "are for --mob-db"),
+        (("export", "--mob-db", "-"), "--mob-db writes a database, which standard output cannot be"),
+        (("export", "--lines", "-", "--json"), "--json prints on standard output, where --lines - writes"),
     ],
 )
 def test_bad_words_and_files_are_usage_errors(here: Here, tmp_path: Path, words: tuple[str, ...], says: str) -> None:

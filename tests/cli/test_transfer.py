@@ -87,6 +87,7 @@ def test_runs_are_taken_elsewhere(
     written = here("export", over[:8], waits)
     assert (written.status, written.err) == (0, "2 runs exported\n")
     assert len([json.loads(line) for line in written.out.splitlines()]) == 5
+    assert here("export", "--all", "--output", "-").out == written.out
     assert here("export", "--all", "--output", "runs.jsonl").status == 0
     assert (tmp_path / "runs.jsonl").read_text() == written.out
     assert here("export", "--all", "--output", "runs.jsonl").status == 1

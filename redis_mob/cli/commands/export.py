@@ -37,7 +37,7 @@ def export(
         typer.Option(
             "--lines",
             metavar="FILE",
-            help="Write the whole namespace as lines of JSON to a new file.",
+            help="Write the whole namespace as lines of JSON to a new file; - is standard output.",
             show_default=False,
         ),
     ] = None,
@@ -90,4 +90,5 @@ def export(
         which = choice.conditions()
         choice.require_named_or_all(runs or (), everything=everything)
         address = shared_url(url, of_memory="no other process has runs there")
-        asyncio.run(export_runs(address, namespace, read_seal_keys(seal_keys), runs, which, output))
+        to = None if output == Path("-") else output
+        asyncio.run(export_runs(address, namespace, read_seal_keys(seal_keys), runs, which, to))
