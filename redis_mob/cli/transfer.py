@@ -12,6 +12,7 @@ from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
 from redis_mob.cli.run_argument import run_id_of
+from redis_mob.cli.unstarted import left_out, number_unstarted
 from redis_mob.errors import CasConflictError, ValidationError, shortened
 from redis_mob.models.base import json_text
 from redis_mob.operations.fleet_admin import FleetAdmin
@@ -37,7 +38,7 @@ async def export_runs(
     output: Path | None,
 ) -> None:
     """Write these runs, or all that are asked for, to a new file or to standard output."""
-    number = 0
+    number = unstarted = 0
     async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         if runs is None:
@@ -48,7 +49,10 @@ async def export_runs(
             async for line in lines:
                 write(line)
                 number += line.startswith('{"run":')
-    say(stderr_console(), f"{number} run{'s' * (number != 1)} exported")
+        if runs is None:
+            unstarted = await number_unstarted(admin, which)
+    others = f"{left_out(unstarted)}: --mob-db FILE or --lines FILE exports them" if unstarted else ""
+    say(stderr_console(), f"{number} run{'s' * (number != 1)} exported{others}")
 
 
 async def import_lines(

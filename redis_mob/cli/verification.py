@@ -10,6 +10,7 @@ from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
 from redis_mob.cli.exit_status import ExitStatus
 from redis_mob.cli.run_argument import run_id_of
+from redis_mob.cli.unstarted import left_out, number_unstarted
 from redis_mob.errors import NotFoundError, ValidationError
 from redis_mob.models.base import json_text
 from redis_mob.operations.fleet_admin import FleetAdmin
@@ -39,16 +40,23 @@ async def verify_runs(
 async def verify_all(
     url: str, namespace: str, seal_keys: SealKeyring | None, which: Mapping[str, Any], *, json: bool
 ) -> ExitStatus:
-    """Verify all runs that are asked for: a line for each that differs, and their number in the end."""
+    """Verify all runs that are asked for: a line for each that differs, and in the end their number, and that of the
+    runs which cannot be verified.
+    """
     number = differing = 0
     async with existing(url, namespace, seal_keys) as storage:
-        found: AsyncIterator[RunVerification] = FleetAdmin(storage).verify_all(**which)
+        admin = FleetAdmin(storage)
+        found: AsyncIterator[RunVerification] = admin.verify_all(**which)
         async for one in found:
             number, differing = number + 1, differing + (not one.agrees)
             if json or not one.agrees:
                 _show(one, json=json)
+        unstarted = await number_unstarted(admin, which)
     if not json:
-        print_line(f"{number} run{'s' * (number != 1)} verified, {differing} differ{'s' * (differing == 1)}")
+        verified = f"{number} run{'s' * (number != 1)} verified, {differing} differ{'s' * (differing == 1)}"
+        print_line(f"{verified}{left_out(unstarted)}")
+    elif unstarted:
+        print_line(json_text({"left_out": unstarted}))
     return ExitStatus.FAILED if differing else ExitStatus.COMPLETED
 
 

@@ -135,3 +135,13 @@ def test_what_is_no_export_is_refused_before_a_namespace_is_created(
     refused = redis_mob_reading(tmp_path / "given", tmp_path, "import", "-", *there)
     assert (refused.status, says in refused.err) == (2, True), refused
     assert "there is no namespace" in here("ls").err
+
+
+def test_runs_that_no_fleet_has_started_are_left_out_with_their_number(here: Here, tmp_path: Path) -> None:
+    assert here("import", str(golden(tmp_path))).status == 0
+    left_out = "12 runs left out, which no fleet has started"
+    assert here("verify", "--all").out == f"0 runs verified, 0 differ; {left_out}\n"
+    assert json.loads(here("verify", "--all", "--json").out) == {"left_out": 12}
+    exported = here("export", "--all", "--output", "q.jsonl")
+    assert exported.err == f"0 runs exported; {left_out}: --mob-db FILE or --lines FILE exports them\n"
+    assert here("verify", "--all", "--mob", "none").out == "0 runs verified, 0 differ\n"

@@ -28,7 +28,8 @@ def verify(
     """Compare what is stored of runs with their inputs.
 
     The inputs are replayed, and states, outputs, ledgers, executions, the events that end runs and their places in the
-    lists are compared with that, path by path. Nothing is changed.
+    lists are compared with that, path by path. Nothing is changed. --all leaves out runs that no fleet has started, as
+    imported ones, and says how many.
 
     Exit status: 0 all agrees, 1 something differs, 2 usage error or an unknown run, 3 storage unavailable.
     """
