@@ -6,8 +6,10 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from redis_mob.errors import ValidationError, shown
+from redis_mob.models.base import U64_MAX
 
 _AGO = re.compile(r"([0-9]{1,6})([smhdw])")
+_LONGEST_CURSOR = len(str(U64_MAX))
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -29,6 +31,13 @@ def moment_of(option: str, text: str, now: datetime) -> datetime:
         raise ValidationError(
             f"{option} is no time: {shown(text)}; write it like 2026-11-29T08:00, or how long ago it was, like 2h or 7d"
         ) from None
+
+
+def place_of(option: str, text: str, now: datetime) -> int | datetime:
+    """The cursor, or the time, that a text names. Raises ValidationError naming the option."""
+    if len(text) <= _LONGEST_CURSOR and text.isascii() and text.isdecimal():
+        return int(text)
+    return moment_of(f"{option} is no cursor, and", text, now)
 
 
 def parse_coming(option: str, text: str | None) -> datetime | None:

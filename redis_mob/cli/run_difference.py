@@ -9,18 +9,16 @@ from rich.text import Text
 
 from redis_mob.cli.console import printable
 from redis_mob.cli.existing import existing
-from redis_mob.cli.moments import moment_of
+from redis_mob.cli.moments import place_of
 from redis_mob.cli.printing import Paper
 from redis_mob.cli.run_argument import run_id_of
-from redis_mob.models.base import U64_MAX, json_text
+from redis_mob.models.base import json_text
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.run_diff import Change, Part, RunDiff
 from redis_mob.security.sealing import SealKeyring
 
 _TOLD_OF_ROW = {Part.STEP_ROW: "status", Part.FAILURE_ROW: "reason"}
 """Which field of a row of a ledger stands for it in a line."""
-
-_LONGEST_CURSOR = len(str(U64_MAX))
 
 _SHORT = 60
 """Characters of a value that are shown; `--json` has it whole."""
@@ -31,17 +29,10 @@ async def difference_of(
 ) -> RunDiff:
     """What of the run that an argument names differs between two events that arguments name."""
     now = datetime.now(UTC)
-    at = _place("A", before, now), _place("B", after, now)
+    at = place_of("A", before, now), place_of("B", after, now)
     async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         return await admin.diff(await run_id_of(admin, run), *at)
-
-
-def _place(name: str, text: str, now: datetime) -> int | datetime:
-    """A cursor, or a time. Raises ValidationError naming the argument."""
-    if len(text) <= _LONGEST_CURSOR and text.isascii() and text.isdecimal():
-        return int(text)
-    return moment_of(f"{name} is no cursor, and", text, now)
 
 
 def page(told: RunDiff, paper: Paper) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from rich.text import Text
 
 from redis_mob.cli.console import printable
 from redis_mob.cli.existing import existing
+from redis_mob.cli.moments import place_of
 from redis_mob.cli.printing import Paper
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.cli.words import state_text, time_text
@@ -18,10 +20,11 @@ from redis_mob.past.time_travel import RunMoment
 from redis_mob.security.sealing import SealKeyring
 
 
-async def moment_of(url: str, namespace: str, seal_keys: SealKeyring | None, run: str, cursor: int) -> RunMoment:
-    """The run that an argument names, as it was behind its last event up to a cursor."""
+async def moment_of(url: str, namespace: str, seal_keys: SealKeyring | None, run: str, at: str) -> RunMoment:
+    """The run that an argument names, as it was behind its last event up to a cursor, or before a time."""
+    place = place_of("--at", at, datetime.now(UTC))
     async with existing(url, namespace, seal_keys) as storage:
-        return await state_at(storage, await run_id_of(RunLists(storage), run), cursor)
+        return await state_at(storage, await run_id_of(RunLists(storage), run), place)
 
 
 def page(moment: RunMoment, paper: Paper) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from redis_mob.codec.arguments import integer
 from redis_mob.errors import NotFoundError
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.models.definition import MobDefinition
@@ -12,7 +11,7 @@ from redis_mob.models.events import MobEvent
 from redis_mob.models.transition import RunView
 from redis_mob.operations.audit import concerned_run
 from redis_mob.past.loop_answers import LoopAnswers
-from redis_mob.past.run_events import checked_run_id, events_missing, events_of
+from redis_mob.past.run_events import checked_run_id, events_missing, events_of, place_in
 from redis_mob.past.time_travel import RunMoment, RunPast
 from redis_mob.storage import MobStorage
 
@@ -61,7 +60,11 @@ async def read_past(storage: MobStorage, run_id: str, definitions: Definitions |
     return ReadPast(view, definition, events, past, actions)
 
 
-async def state_at(storage: MobStorage, run_id: str, cursor: object) -> RunMoment:
+async def state_at(storage: MobStorage, run_id: str, at: object) -> RunMoment:
     """See `FleetAdmin.state_at`."""
-    at = integer("cursor", cursor, least=0)
-    return (await read_past(storage, run_id)).past.at(at)
+    place = await place_in(storage.events, "at", at)
+    moment = (await read_past(storage, run_id)).past.at(place.cursor)
+    # without an event up to there it may have waited, or not have been created: views of the past tell which
+    if moment.at is None and await storage.at(place.cursor).runs.past_of(moment.run_id) is None:
+        raise NotFoundError(f"run {moment.run_id} was not there at {place.name}")
+    return moment

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 
-from redis_mob.codec.arguments import integer, moment
-from redis_mob.contracts import MobEventStore
 from redis_mob.errors import NotFoundError
 from redis_mob.models.base import U64, Items, JsonValue, Model, RunId, WireEnum, json_equal
 from redis_mob.models.ledger import FailureLedgerEntry, StepLedgerEntry
 from redis_mob.models.run import MobRun
-from redis_mob.past.run_events import checked_run_id, cursor_before
+from redis_mob.past.run_events import checked_run_id, place_in
 from redis_mob.storage import MobStorage
 
 
@@ -55,21 +52,17 @@ class RunDiff(Model):
 async def diff(storage: MobStorage, run_id: str, before: object, after: object) -> RunDiff:
     """See `FleetAdmin.diff`."""
     run_id = checked_run_id(run_id)
-    first = await _cursor_of(storage.events, "before", before)
-    second = await _cursor_of(storage.events, "after", after)
-    then, now = await storage.at(first).runs.past_of(run_id), await storage.at(second).runs.past_of(run_id)
+    first = await place_in(storage.events, "before", before)
+    second = await place_in(storage.events, "after", after)
+    then = await storage.at(first.cursor).runs.past_of(run_id)
+    now = await storage.at(second.cursor).runs.past_of(run_id)
     if then is None and now is None:
-        raise NotFoundError(f"run {run_id} was there neither at cursor {first} nor at cursor {second}")
+        raise NotFoundError(f"run {run_id} was there neither at {first.name} nor at {second.name}")
     told = tuple(_changes(then and then.run, now and now.run))
     unknown = {*(then.unknown if then else ()), *(now.unknown if now else ())}
-    return RunDiff(run_id=run_id, before=first, after=second, changes=told, unknown=tuple(sorted(unknown)))
-
-
-async def _cursor_of(events: MobEventStore, name: str, at: object) -> int:
-    """The cursor itself, or that of the last event before a time."""
-    if isinstance(at, datetime):
-        return await cursor_before(events, moment(name, at))
-    return integer(name, at, least=0)
+    return RunDiff(
+        run_id=run_id, before=first.cursor, after=second.cursor, changes=told, unknown=tuple(sorted(unknown))
+    )
 
 
 def _changes(before: MobRun | None, after: MobRun | None) -> Iterator[Change]:

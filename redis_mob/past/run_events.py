@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from redis_mob.codec.arguments import text
+from redis_mob.codec.arguments import integer, moment, text
 from redis_mob.contracts import MobEventStore
-from redis_mob.errors import NotFoundError, ValidationError
-from redis_mob.models.base import canonical_run_id
+from redis_mob.errors import NotFoundError, ValidationError, shown
+from redis_mob.models.base import canonical_run_id, format_timestamp
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow_events import FlowStarted
 
@@ -50,6 +51,27 @@ async def cursor_before(events: MobEventStore, moment: datetime) -> int:
         else:
             high = middle
     return low
+
+
+class LogPlace(NamedTuple):
+    """A cursor that a caller has given, itself or by a time, and how that is named in messages."""
+
+    cursor: int
+    name: str
+
+
+async def place_in(events: MobEventStore, name: str, at: object) -> LogPlace:
+    """The place in the log of a cursor, or of the last event before a time.
+
+    Raises ValidationError for what is neither, InternalError for a time without a zone.
+    """
+    if isinstance(at, datetime):
+        cursor = await cursor_before(events, moment(name, at))
+        return LogPlace(cursor, f"{format_timestamp(at)}, which is cursor {cursor}")
+    if not isinstance(at, int):
+        raise ValidationError(f"{name} must be a cursor, which is an integer, or a datetime, not {shown(at)}")
+    cursor = integer(name, at, least=0)
+    return LogPlace(cursor, f"cursor {cursor}")
 
 
 async def newest_up_to(events: MobEventStore, cursor: int) -> MobEvent | None:

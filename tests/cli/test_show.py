@@ -177,9 +177,17 @@ def test_a_run_is_shown_as_it_was(tmp_path: Path, options: tuple[str, ...], with
     ]
     as_json = json.loads(redis_mob(tmp_path, "show", run_id, "--at", "999999", "--json", *options).out)
     assert (as_json["status"], as_json["nodes"][f"{run_id}-root/c"]["state"]) == ("failed", "skipped")
-    before = redis_mob(tmp_path, "show", run_id, "--at", "0", *options)
-    assert before.out == f"run {run_id}  pending before its first event\n"
-    assert redis_mob(tmp_path, "show", run_id, "--at", "-1", *options).status == 2
+    at_a_time = redis_mob(tmp_path, "show", run_id, "--at", "9999-01-01", "--json", *options)
+    assert json.loads(at_a_time.out) == as_json
+    for words, says in (
+        (("0",), f"run {run_id} was not there at cursor 0"),
+        (("1d",), f"run {run_id} was not there at "),
+        (("-1",), "--at is no cursor, and is no time: '-1'"),
+        (("1", "--timeline"), "nothing of --timeline: leave that out"),
+        (("1", "--all"), "nothing of --all: leave that out"),
+    ):
+        refused = redis_mob(tmp_path, "show", run_id, "--at", *words, *options)
+        assert (refused.status, says in refused.err) == (2, True), refused
 
 
 def test_what_of_a_run_differs_is_a_line_for_each(tmp_path: Path, options: tuple[str, ...], within: Any) -> None:
@@ -206,6 +214,7 @@ def test_what_of_a_run_differs_is_a_line_for_each(tmp_path: Path, options: tuple
         (("yesterday", "1"), "A is no cursor, and is no time: 'yesterday'"),
         (("1", "9" * 5000), "B is no cursor, and is no time"),
         (("0", "0"), "was there neither at cursor 0 nor at cursor 0"),
+        (("0", "2020-01-01T00:00Z"), "neither at cursor 0 nor at 2020-01-01T00:00:00Z, which is cursor 0"),
     ],
 )
 def test_what_names_no_event_is_refused(

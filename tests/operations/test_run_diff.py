@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -93,3 +94,12 @@ async def test_what_cannot_be_compared(storage: MobStorage) -> None:
         await admin.diff(run_id, 1, datetime(2026, 1, 1))  # noqa: DTZ001 - that is what is refused
     with pytest.raises(ValidationError, match="a run is named by its id"):
         await admin.diff("chain", 1, 2)
+    text: Any = "2h"
+    with pytest.raises(ValidationError, match="before must be a cursor, which is an integer, or a datetime, not '2h'"):
+        await admin.diff(run_id, text, 0)
+    # what was not there is told alike by the moment of a run and by views
+    with pytest.raises(NotFoundError, match=f"run {run_id} was not there at cursor 0"):
+        await admin.state_at(run_id, 0)
+    with pytest.raises(NotFoundError, match=f"run {run_id} was not there at 2026-01-01T00:00:00Z, which is cursor 0"):
+        await admin.state_at(run_id, datetime(2026, 1, 1, tzinfo=UTC))
+    assert await storage.at(0).runs.get_run(run_id) is None

@@ -18,8 +18,13 @@ def show(
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="All members and iterations, however many.")] = False,
     at: Annotated[
-        int | None,
-        typer.Option(metavar="CURSOR", min=0, help="The run as it was behind an event, whose cursor `tail` prints."),
+        str | None,
+        typer.Option(
+            metavar="CURSOR",
+            help="The run as it was behind an event, whose cursor `tail` prints, or at a time: 2026-11-29T08:00, or 2h "
+            "ago.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output instead.")] = False,
     url: SharedUrlOption = None,
@@ -40,6 +45,8 @@ def show(
     from redis_mob.cli.run_pages import described, page
 
     with errors_told(stderr_console()):
+        if at is not None:
+            _refuse(failures=failures, timeline=timeline, outputs=outputs, all=everything)
         address = shared_url(url, of_memory="no other process has a run there")
         keys = read_seal_keys(seal_keys)
         if at is not None:
@@ -54,13 +61,24 @@ def show(
         write(page(told, paper, failures=failures, timeline=timeline, all_of_it=everything))
 
 
-def _show_the_past(url: str, namespace: str, seal_keys: Any, run: str, cursor: int, *, as_json: bool) -> None:
+def _refuse(**options: bool) -> None:
+    """Raises ValidationError for an option that --at has no use for."""
+    from redis_mob.errors import ValidationError
+
+    for name, is_given in options.items():
+        if is_given:
+            raise ValidationError(
+                f"--at shows the states of steps and members, and nothing of --{name}: leave that out"
+            )
+
+
+def _show_the_past(url: str, namespace: str, seal_keys: Any, run: str, at: str, *, as_json: bool) -> None:
     from redis_mob.cli.endings import print_line
     from redis_mob.cli.printing import standard_output, write
     from redis_mob.cli.results import result_of
     from redis_mob.cli.run_past import moment_of, page
 
-    moment = result_of(moment_of(url, namespace, seal_keys, run, cursor))
+    moment = result_of(moment_of(url, namespace, seal_keys, run, at))
     if as_json:
         print_line(moment.model_dump_json())
     else:

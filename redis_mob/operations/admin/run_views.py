@@ -39,19 +39,20 @@ class RunViews(AdminBase):
             self._storage, run_id, outputs=flag("outputs", outputs), attempts=flag("attempts", attempts)
         )
 
-    async def state_at(self, run_id: str, cursor: int) -> RunMoment:
+    async def state_at(self, run_id: str, at: int | datetime) -> RunMoment:
         """A run as it was behind its last event up to a cursor: its status, its steps, members and loops
         (contract: operations-250).
 
-        0 is before it began; a cursor behind its newest event is now. It is reconstructed from the events of the run,
-        which are read as `describe` reads attempts. What no event tells is as the log proves
+        A time stands for the last event before it; what is behind its newest event is now. It is reconstructed from the
+        events of the run, which are read as `describe` reads attempts. What no event tells is as the log proves
         (contract: operations-251).
-        Raises NotFoundError if the run does not exist, no fleet has started it, or the log does not have all of its
-        events any more; ValidationError for a negative cursor.
+        Raises NotFoundError if the run does not exist, was not there yet, no fleet has started it, or the log does not
+        have all of its events any more; ValidationError for what is no cursor and no time, InternalError for a time
+        without a zone.
         """
         from redis_mob.operations.past_reading import state_at  # with the models of events, which few ask for
 
-        return await state_at(self._storage, text("run_id", run_id), cursor)
+        return await state_at(self._storage, text("run_id", run_id), at)
 
     async def diff(self, run_id: str, before: int | datetime, after: int | datetime) -> RunDiff:
         """What of a run differs between two cursors: status, steps, frames, nodes, loops, outputs and rows of ledgers
@@ -59,7 +60,7 @@ class RunViews(AdminBase):
 
         A time stands for the last event before it. `before` may be the later one: then what came is what goes.
         Raises NotFoundError if the run was there at neither, or as `storage.at(cursor).runs.get_run` does;
-        ValidationError for a negative cursor, InternalError for a time without a zone.
+        ValidationError for what is no cursor and no time, InternalError for a time without a zone.
         """
         from redis_mob.operations.run_diff import diff  # with the models of events, which few ask for
 
