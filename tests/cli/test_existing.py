@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from redis_mob.errors import NotFoundError
 from redis_mob.models import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.webhooks import SECRET, webhook
-from tests.cli.command import redis_mob
+from tests.cli.command import Command, redis_mob
 from tests.support.servers import server
 from tests.webhooks.scenes import tell
 
@@ -52,6 +53,13 @@ async def test_commands_that_look_write_nothing(
         assert ended.err.startswith(said), words
     assert not any(os.scandir(tmp_path))
     assert await connection.router.request("KEYS", Keys(mistyped).pattern) == []
+
+
+def test_what_waits_for_events_goes_on_without_a_namespace(tmp_path: Path, server_url: str, namespace: str) -> None:
+    with Command(tmp_path, "tail", "--url", server_url, "--namespace", namespace) as command:
+        assert command.line_of_stderr().startswith(f"note: there is no namespace '{namespace}' on this server")
+        command.signal(signal.SIGINT)
+        assert command.end().status == 0
 
 
 async def test_a_name_like_the_one_that_was_given_is_told(tmp_path: Path) -> None:

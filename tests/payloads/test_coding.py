@@ -96,7 +96,7 @@ def test_payload_3_another_namespace_has_other_keys() -> None:
 def test_payload_3_a_key_that_is_not_there_is_named() -> None:
     stored = coder(PayloadSettings(seal=True)).coded(payload(b"plan"))
     for ring in (None, SealKeyring(OTHER)):
-        with pytest.raises(SealKeyMissingError, match="first"):
+        with pytest.raises(SealKeyMissingError, match=r"'first'.* --seal-keys FILE .*MobStorage\.open"):
             coder(PayloadSettings(), ring).read(stored)
 
 
