@@ -57,7 +57,7 @@ async def apply(url: str, namespace: str, seal_keys: SealKeyring | None, declare
 
 async def try_out(url: str, namespace: str, seal_keys: SealKeyring | None, declared: Declared) -> PruneReport:
     """What workers would delete at once if all of these were set."""
-    async with existing(url, namespace, seal_keys, may_come=True) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         policies = await admin.retention()
         for group, policy in declared.items():

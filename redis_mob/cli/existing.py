@@ -15,17 +15,18 @@ from redis_mob.storage import MobStorage
 
 @asynccontextmanager
 async def existing(
-    url: str, namespace: str, seal_keys: SealKeyring | None, *, may_come: bool = False
+    url: str, namespace: str, seal_keys: SealKeyring | None, *, must_exist: bool = False
 ) -> AsyncGenerator[MobStorage]:
-    """The storage of a namespace. Raises NotFoundError for one that does not exist, and as `MobStorage.open`.
+    """The storage of a namespace. One that does not exist is read as an empty one, and a note says so.
 
-    One that `may_come`, while the command goes on or by its end, is read as an empty one, and a note says so.
+    With `must_exist` NotFoundError is raised instead: a job that exports or verifies a mistyped name would take nothing
+    for all there is. Raises as `MobStorage.open`.
     """
     async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys, create=False) as storage:
         if not storage.exists:
             near = did_you_mean(namespace, await some_namespaces(storage.url, namespace))
             missing = f"there is no namespace {shown(namespace)} on this server{near}"
-            if not may_come:
+            if must_exist:
                 raise NotFoundError(missing)
             say(stderr_console(), f"note: {missing}")
         yield storage

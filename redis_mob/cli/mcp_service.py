@@ -102,7 +102,7 @@ async def _storage(options: McpOptions, definition: MobDefinition | None) -> Asy
     keys, namespace = read_seal_keys(options.seal_keys), Keys(options.namespace).namespace
     durability = str(Durability.parse(options.durability))
     if definition is None:
-        async with existing(url, namespace, keys, may_come=True) as storage:
+        async with existing(url, namespace, keys) as storage:
             yield storage
         return
     async with MobStorage.open(url, namespace=namespace, seal_key=keys, durability=durability) as storage:

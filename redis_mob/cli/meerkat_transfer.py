@@ -77,7 +77,7 @@ async def export_namespace(
         raise ValidationError(
             "--json prints on standard output, where --lines - writes: leave it out, or name a new file"
         )
-    async with existing(url, namespace, seal_keys) as storage:
+    async with existing(url, namespace, seal_keys, must_exist=True) as storage:
         if mob_db is not None:
             _told(mob_db, await export_database(storage, mob_db, with_secrets=with_secrets), json=json)
         if lines is not None and lines == STANDARD_OUTPUT:

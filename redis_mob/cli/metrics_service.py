@@ -51,7 +51,7 @@ def serve(options: MetricsOptions) -> None:
         ending = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, ending.set)
-        async with existing(url, namespace, keys, may_come=True) as storage:
+        async with existing(url, namespace, keys) as storage:
             page = NamespacePage(NamespaceReader(storage), f"namespace {shown(namespace)}")
 
             async def answer(request: Request) -> Answer:

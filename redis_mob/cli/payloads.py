@@ -74,7 +74,7 @@ async def _done(
     url: str, namespace: str, seal_keys: Path | None, wanted: Wanted, *, sweeps: bool
 ) -> tuple[PayloadSettings, bool, int]:
     keys = read_seal_keys(seal_keys)
-    async with existing(url, namespace, keys, may_come=any(one is not None for one in wanted)) as storage:
+    async with existing(url, namespace, keys) as storage:
         before = storage.payloads
         swept = await storage.sweep_blobs() if sweeps else 0
     changed = wanted.applied_to(before)

@@ -51,7 +51,7 @@ def cursor_of(text: str | None, *, has_run: bool) -> int | None:
 async def tail(url: str, namespace: str, seal_keys: SealKeyring | None, wanted: Wanted, console: Console) -> None:
     """Print the events until there are no more, or those who read standard output are gone."""
     line_of = event_json if wanted.as_json else event_line
-    async with existing(url, namespace, seal_keys, may_come=wanted.follow and wanted.run is None) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         following = admin.tail(
             None if wanted.run is None else await run_id_of(admin, wanted.run),

@@ -39,7 +39,7 @@ async def export_runs(
 ) -> None:
     """Write these runs, or all that are asked for, to a new file or to standard output."""
     number = unstarted = 0
-    async with existing(url, namespace, seal_keys) as storage:
+    async with existing(url, namespace, seal_keys, must_exist=True) as storage:
         admin = FleetAdmin(storage)
         if runs is None:
             lines = admin.export_all(**which)

@@ -23,7 +23,7 @@ async def verify_runs(
 ) -> ExitStatus:
     """Verify these runs, with a line for each; errors about one are told, and the others go on."""
     ends = ExitStatus.COMPLETED
-    async with existing(url, namespace, seal_keys) as storage:
+    async with existing(url, namespace, seal_keys, must_exist=True) as storage:
         admin = FleetAdmin(storage)
         for text in dict.fromkeys(runs):
             try:
@@ -44,7 +44,7 @@ async def verify_all(
     runs which cannot be verified.
     """
     number = differing = 0
-    async with existing(url, namespace, seal_keys) as storage:
+    async with existing(url, namespace, seal_keys, must_exist=True) as storage:
         admin = FleetAdmin(storage)
         found: AsyncIterator[RunVerification] = admin.verify_all(**which)
         async for one in found:

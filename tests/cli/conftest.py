@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from redis_mob.storage import MobStorage
 from tests.cli.command import Here
 
 FLOWS = """
@@ -180,14 +178,3 @@ def project(tmp_path: Path) -> Path:
 def here(tmp_path: Path, server_url: str, namespace: str) -> Here:
     """The command on the namespace of the test."""
     return Here(tmp_path, server_url, namespace)
-
-
-@pytest.fixture
-def is_there(server_url: str, namespace: str) -> None:
-    """Creates the namespace of the test, with nothing in it."""
-
-    async def create() -> None:
-        async with MobStorage.open(server_url, namespace=namespace):
-            pass
-
-    asyncio.run(create())

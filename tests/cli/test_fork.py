@@ -127,7 +127,6 @@ def test_what_cannot_be_forked_is_told(here: Here, failed: str, words: Any, why:
     assert done.err.startswith(why)
 
 
-@pytest.mark.usefixtures("is_there")
 def test_a_run_that_is_not_there_or_not_over_is_told(here: Here, server_url: str, namespace: str) -> None:
     unknown = here("fork", UNKNOWN)
     assert (unknown.status, unknown.out) == (2, "")

@@ -171,7 +171,6 @@ def test_a_flow_as_a_whole_is_that_of_a_mob(command: Command, name: str) -> None
     assert "add its --mob for the flow as a whole" in done.err
 
 
-@pytest.mark.usefixtures("is_there")
 @pytest.mark.parametrize("name", ["cancel", "terminate", "delete", "pause", "resume"])
 @pytest.mark.parametrize(
     ("words", "reason"),

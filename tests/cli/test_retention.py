@@ -42,7 +42,6 @@ def runs(server_url: str, namespace: str) -> None:
     asyncio.run(make())
 
 
-@pytest.mark.usefixtures("is_there")
 def test_a_policy_is_set_field_by_field_shown_and_cleared(command: Command) -> None:
     assert command("retention").out == "there is no policy: everything is kept\n"
     first = command("retention", "set", "--completed", "7d", "--max-runs", "100")

@@ -96,7 +96,6 @@ def test_runs_are_counted(tmp_path: Path, server_url: str, namespace: str, runs:
     assert json.loads(one.out) == {"failed": 1, "total": 1}
 
 
-@pytest.mark.usefixtures("is_there")
 def test_what_is_refused(tmp_path: Path, server_url: str, namespace: str) -> None:
     for words, message in (
         (("ls", "--status", "dead"), "error: --status 'dead': a run is pending, running, completed, failed, canceled"),

@@ -57,7 +57,6 @@ def test_a_failed_run_is_shown(tmp_path: Path, options: tuple[str, ...], within:
     assert "\x1b" not in latin.out
 
 
-@pytest.mark.usefixtures("is_there")
 @pytest.mark.parametrize("command", ["show", "tail", "history", "watch"])
 def test_what_is_refused(tmp_path: Path, options: tuple[str, ...], command: str) -> None:
     unknown = str(uuid4())
