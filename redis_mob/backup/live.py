@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
 from typing import Any
+
+import msgpack
 
 from redis_mob.backup.requests import pages_of_keys, repeat, server_of
 from redis_mob.connection.calls.client import Client
@@ -14,8 +18,14 @@ from redis_mob.errors import CasConflictError, InternalError, NotFoundError, Rea
 
 _KEEP = 60_000
 """How long a backup may be silent until writers follow it no more, in ms."""
-_AT_ONCE, _PAGE = 32, 200
+_AT_ONCE, _PAGE = 8, 50
 """How many keys, and elements of a long one, one script reads: all others wait that long."""
+_PAGE_OF_CHANGES = 200
+"""How many elements of a long key that has changed: it is to be read faster than others write to it."""
+_LONGEST_PAUSE = 0.01
+"""In seconds: what took longer than that is slow for another reason, and pauses would make it slower still."""
+_NAMES_IN_MEMORY = 16 * 2**20
+"""How many bytes of names of keys are in memory; more are in a temporary file."""
 _FEW, _MOST = 50, 20_000
 """How many changes the cut may have left to read, at first, and if they come faster than they are read."""
 
@@ -84,7 +94,7 @@ class LiveNamespace:
             async for record in self._changed():
                 yield record
             most = min(most * 3 // 2, _MOST)
-        async for record in self._read(last):
+        async for record in self._read(last, pause=False):
             yield record
         if await server_of(self._client, self._keys) != server:
             raise ReadFailedError(f"namespace {namespace} has moved to another server during its backup: try again")
@@ -95,24 +105,30 @@ class LiveNamespace:
 
     async def _all(self) -> AsyncIterator[list[Any]]:
         """What the keys hold, with what has changed meanwhile."""
-        calls = 0
-        async for found in pages_of_keys(self._client, self._keys):
-            wanted = [key for key in found if self._is_kept(key)]
-            for at in range(0, len(wanted), _AT_ONCE):
-                reply = await self._client.read("backup/read_keys", _names(wanted[at : at + _AT_ONCE]), {"most": _PAGE})
-                async for record in self._read(reply):
-                    yield record
-                calls += 1
-                if calls % 20 == 0:
-                    async for record in self._changed():
+        with SpooledTemporaryFile[bytes](max_size=_NAMES_IN_MEMORY) as names:
+            # All names are found before the first key is read: keys that come later are noted as changed, and finding
+            # them too would not end where others make keys faster than they are read.
+            async for found in pages_of_keys(self._client, self._keys):
+                names.write(msgpack.packb([key for key in found if self._is_kept(key)]))
+                await self._stay()
+            names.seek(0)
+            calls = 0
+            for wanted in msgpack.Unpacker(names, raw=True):
+                for at in range(0, len(wanted), _AT_ONCE):
+                    reply = await self._asked("backup/read_keys", _names(wanted[at : at + _AT_ONCE]), {"most": _PAGE})
+                    async for record in self._read(reply, pause=True):
                         yield record
+                    calls += 1
+                    if calls % 20 == 0:
+                        async for record in self._changed():
+                            yield record
 
     def _is_kept(self, key: bytes) -> bool:
         """Whether a backup has a key. It has neither its own keys nor receipts of clients, and `meta` from the cut."""
         [name] = _names([key])
         return name not in self._own and not self._keys.suffix(key).startswith("session:")
 
-    async def _read(self, records: Sequence[list[Any]]) -> AsyncIterator[list[Any]]:
+    async def _read(self, records: Sequence[list[Any]], *, pause: bool) -> AsyncIterator[list[Any]]:
         """Records of a reply; long keys are read by pages, behind all that was read before them."""
         long = list[list[Any]]()
         for record in records:
@@ -121,21 +137,28 @@ class LiveNamespace:
             else:
                 yield self._named(record)
         for _, key, kind, at in long:
-            async for page in self._pages(key, kind, at):
+            async for page in self._pages(key, kind, at, pause=pause):
                 for record in page:
                     yield self._named(record)
 
-    async def _pages(self, key: bytes, kind: bytes, at: bytes) -> AsyncIterator[list[list[Any]]]:
+    async def _pages(self, key: bytes, kind: bytes, at: bytes, *, pause: bool) -> AsyncIterator[list[list[Any]]]:
+        most = _PAGE if pause else _PAGE_OF_CHANGES
         while True:
-            if time.monotonic() - self._heard_of > _KEEP / 4000:
-                # what has changed is not read before the key ends: of a stream or a list, the end comes last
-                await self._set_aside(renew=True)
-            at, page = await self._client.read(
-                "backup/read_page", _names([key]), {"kind": kind, "at": at, "most": _PAGE}
+            await self._stay()  # what has changed is read when the key ends: of a stream or a list, the end comes last
+            at, page = await self._asked(
+                "backup/read_page", _names([key]), {"kind": kind, "at": at, "most": most}, pause=pause
             )
             yield page
             if not at:
                 return
+
+    async def _asked(self, script: str, names: Sequence[str], wanted: dict[str, Any], *, pause: bool = True) -> Any:
+        """What a script reads. A pause as long as it took leaves half of the server's time to others."""
+        begun = time.monotonic()
+        reply = await self._client.read(script, names, wanted)
+        if pause:
+            await asyncio.sleep(min(time.monotonic() - begun, _LONGEST_PAUSE))
+        return reply
 
     def _named(self, record: list[Any]) -> list[Any]:
         """A record that names its key as after the tag."""
@@ -143,13 +166,13 @@ class LiveNamespace:
         return [kind, self._keys.suffix(key).encode(errors="surrogateescape"), *rest]
 
     async def _changed(self) -> AsyncIterator[list[Any]]:
-        """Records of all that was noted as changed until now."""
+        """Records of all that was noted as changed until now, without a pause, in which more would change."""
         await self._set_aside(renew=False)
         at = b"0"
         while True:
-            wanted = {"at": at, "most": _PAGE}
+            wanted = {"at": at, "least": _PAGE}
             at, page = await self._client.read("backup/read_changes", [self._keys.changes_aside], wanted)
-            async for record in self._read(page):
+            async for record in self._read(page, pause=False):
                 yield record
             if at == b"0":
                 return
@@ -159,6 +182,11 @@ class LiveNamespace:
         self._heard_of = time.monotonic()
         if not await self._client.call("backup/set_aside", self._own, wanted):
             raise self._unknown()
+
+    async def _stay(self) -> None:
+        """Let the server know in time that the backup goes on."""
+        if time.monotonic() - self._heard_of > _KEEP / 4000:
+            await self._set_aside(renew=True)
 
     async def _last_changes(self, most: int) -> list[list[Any]] | None:
         """What has changed last, which is the cut; None if there is too much for one script."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,15 +28,21 @@ from tests.fleet.working import at_work, check_told_once
 
 MOB = mob({"a": step(), "b": step("a"), "c": step("a"), "d": step("b", "c")})
 
+MOST = 25
+"""How many runs there are for each backup: all of them are looked at in each place where they are restored."""
+
 
 async def handler(ctx: StepContext) -> str:
     return f"{ctx.step_id} is done"
 
 
-async def started(fleet: Fleet, end: asyncio.Event, runs: list[str]) -> None:
-    """Start runs, some at once, until the end or until the namespace has moved."""
+async def started(fleet: Fleet, end: asyncio.Event, runs: list[str], files: Sequence[Path] = ()) -> None:
+    """Start runs, some at once, until the end or until the namespace has moved; so many for each file that is made."""
     with suppress(WriteFailedError):
         while not end.is_set():
+            if len(runs) >= MOST * (len(files) + 1):
+                await asyncio.sleep(0.01)
+                continue
             runs += await asyncio.gather(*(fleet.start(FLOW, {"n": number}) for number in range(5)))
             await ended(fleet, runs[-5])
 
@@ -77,7 +83,7 @@ async def test_runs_that_were_under_way_at_a_cut_end_where_they_are_restored(
     end, runs, files = asyncio.Event(), list[str](), list[Path]()
     async with MobStorage.open(server_url, namespace=namespace) as storage, at_work(storage, {"*": handler}, workers=2):
         fleet = Fleet(storage, MOB, {"*": handler})
-        starting = asyncio.create_task(started(fleet, end, runs))
+        starting = asyncio.create_task(started(fleet, end, runs, files))
         for number in range(4):
             file, before = tmp_path / str(number), len(runs)
             await back_up(server_url, namespace, file, follow=True, since=files[-1] if files else None)

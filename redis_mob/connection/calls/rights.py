@@ -52,7 +52,7 @@ _CALLED_BY_SCRIPTS = (
 _REFUSED_COMMAND = re.compile(r"'([a-z_|]+)' command")
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
 
-_FOR_BACKUPS = "cluster|nodes pexpireat scan type xtrim zscan"
+_FOR_BACKUPS = "cluster|nodes object|encoding pexpireat scan type xtrim zscan"
 """What backups, restores and moves call beside that: those who only work in a namespace need none of it."""
 
 Ask = Callable[[Script, Sequence[str | bytes], Arguments], Awaitable[Any]]
