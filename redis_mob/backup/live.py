@@ -113,7 +113,8 @@ class LiveNamespace:
                 await self._stay()
             names.seek(0)
             calls = 0
-            for wanted in msgpack.Unpacker(names, raw=True):
+            # its stub lacks the file
+            for wanted in msgpack.Unpacker(names, raw=True):  # pyright: ignore[reportCallIssue]
                 for at in range(0, len(wanted), _AT_ONCE):
                     reply = await self._asked("backup/read_keys", _names(wanted[at : at + _AT_ONCE]), {"most": _PAGE})
                     async for record in self._read(reply, pause=True):
