@@ -50,7 +50,7 @@ class RestoringNamespace:
         if self._size >= _MOST_BYTES or len(self._places) >= _MOST_KEYS:
             await self._flush()
 
-    async def finish(self, meta: dict[bytes, bytes]) -> None:
+    async def finish(self, meta: Mapping[bytes, bytes]) -> None:
         """Write the records that were not written yet, then open the namespace, as one write."""
         await self._flush()
         fields = [part for field in meta.items() for part in field]

@@ -116,9 +116,7 @@ async def restore(
             raise ValidationError(_made_at(list(dict.fromkeys(cuts)), at))
         chain = chain[: len(cuts) - cuts[::-1].index(at)]
     last = chain[-1]
-    fields = [bytes.fromhex(part) for part in last.trailer.meta]
-    meta = dict(zip(fields[::2], fields[1::2], strict=True))
-    check_name(meta, last.header.namespace, namespace)
+    check_name(last.meta, last.header.namespace, namespace)
     async with connected(url, namespace) as (client, keys):
         restoring = RestoringNamespace(client, keys, uuid4().hex)
         await restoring.begin(replace=replace)
@@ -126,7 +124,7 @@ async def restore(
             for records in one.records():
                 for record in records:
                     await restoring.add(record)
-        await restoring.finish(meta)
+        await restoring.finish(last.meta)
     return last
 
 
