@@ -71,7 +71,6 @@ OTHER_NAMES = {
     "admin/accept_losses_of_run": "what accept_losses does for one run",
     "admin/find_losses": "losses_of reads with it, on a connection that is there",
     "admin/find_losses_of_run": "what find_losses and losses_of have in common",
-    "backup/begin": "the first step of reading records",
     "backup/begin_restore": "the room has one way to begin, and the script says of what",
     "backup/clear": "what the beginning of a restoring removes",
     "backup/finish_restore": "as begin_restore",

@@ -1,6 +1,6 @@
--- Remove keys of a namespace that is being restored.
+-- Remove keys of a namespace that is being restored, the state at the end of one that was given up.
 --
--- ARGV   id: of the restoring
+-- ARGV   id: of the restoring, - of one that was given up
 -- Reply  1 | 0: another restoring has begun
 -- Leaves none of the keys. May run twice.
 

@@ -36,7 +36,7 @@ local current, state = epoch_and_state(redis.call('HGET', meta, 'epoch'))
 current = current or '0'
 local stands, of, more = string.match(state or '', '^(%l+) (%S+) ?(.*)$')
 if stands == 'restoring' then
-  local what = 'being restored: try again when `redis-mob restore` has ended'
+  local what = 'being restored: try again when `redis-mob restore` has ended; if that was killed, restore again'
   if of == '-' then
     what = 'not whole, since a move to it was undone: restore or copy into it, or name another one'
   elseif string.sub(of, 1, 5) == 'move:' then

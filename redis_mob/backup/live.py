@@ -11,9 +11,9 @@ from typing import Any
 
 import msgpack
 
-from redis_mob.backup.requests import pages_of_keys, repeat, server_of
+from redis_mob.backup.requests import check_rights, pages_of_keys, repeat, server_of, state_of
 from redis_mob.connection.calls.client import Client
-from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.keys import MOVE, Keys
 from redis_mob.errors import CasConflictError, InternalError, NotFoundError, ReadFailedError, ValidationError, shown
 
 _KEEP = 60_000
@@ -54,7 +54,7 @@ class LiveNamespace:
         self._after_cut, self._base = after_cut, base
         self._cut: Cut | None = None
         self._own = [keys.meta, keys.changes, keys.changes_aside]
-        self._heard_of = time.monotonic()
+        self._heard_of, self._server = time.monotonic(), ""
 
     @property
     def cut(self) -> Cut:
@@ -63,13 +63,14 @@ class LiveNamespace:
             raise InternalError("the namespace is still being read")
         return self._cut
 
-    async def records(self) -> AsyncIterator[list[Any]]:
-        """All records, in the order in which they are to be applied.
+    async def begin(self) -> None:
+        """Let what is written be noted from here on.
 
-        Raises NotFoundError for no such namespace, CasConflictError if another backup is under way, ValidationError
-        if the changes since the base are not known, ReadFailedError if another server has the namespace at the end.
+        Raises NotFoundError for no such namespace, CasConflictError if another backup or a move is under way,
+        ValidationError if the changes since the base are not known.
         """
-        server = await server_of(self._client, self._keys)
+        self._server = await server_of(self._client, self._keys)
+        await check_rights(self._client, self._keys)
         wanted = {"id": self._id, "base": self._base, "keep": _KEEP, "key": self._keys.changes}
         begun = await self._client.call("backup/begin", self._own, wanted)
         namespace = shown(self._keys.namespace)
@@ -81,9 +82,14 @@ class LiveNamespace:
                 "--follow, or another one came after it; make a full one"
             )
         if begun == 0:
-            raise CasConflictError(
-                f"a backup of namespace {namespace} is under way: wait for its end, or a minute if its process is gone"
-            )
+            raise CasConflictError(await self._under_way())
+        self._heard_of = time.monotonic()
+
+    async def records(self) -> AsyncIterator[list[Any]]:
+        """All records, in the order in which they are to be applied; `begin` comes before.
+
+        Raises ReadFailedError if another server has the namespace at the end.
+        """
         if not self._base:
             async for record in self._all():
                 yield record
@@ -96,7 +102,8 @@ class LiveNamespace:
             most = min(most * 3 // 2, _MOST)
         async for record in self._read(last, pause=False):
             yield record
-        if await server_of(self._client, self._keys) != server:
+        if await server_of(self._client, self._keys) != self._server:
+            namespace = shown(self._keys.namespace)
             raise ReadFailedError(f"namespace {namespace} has moved to another server during its backup: try again")
 
     async def let_go(self) -> None:
@@ -203,6 +210,14 @@ class LiveNamespace:
         meta[b"epoch"] = meta[b"epoch"].partition(b" ")[0]  # behind it is the state of the namespace
         self._cut = Cut(meta, int(micros))
         return records
+
+    async def _under_way(self) -> str:
+        """What else reads the namespace."""
+        namespace, id = shown(self._keys.namespace), (await state_of(self._client, self._keys)).partition(" ")[2]
+        if id.startswith(MOVE):
+            undo = "if its process is gone, undo it with `redis-mob copy FROM TO --abort`, or wait a minute"
+            return f"a move of namespace {namespace} is under way: wait for its end; {undo}"
+        return f"a backup of namespace {namespace} is under way: wait for its end, or a minute if its process is gone"
 
     def _unknown(self) -> ReadFailedError:
         return ReadFailedError(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import uuid4
 
 from redis_mob.backup.live import LiveNamespace
-from redis_mob.backup.requests import connected, existing_namespace, server_of, state_of
-from redis_mob.backup.restoring import RestoringNamespace, check_name
+from redis_mob.backup.requests import connected, existing_namespace, meta_of, server_of, state_of
+from redis_mob.backup.restoring import GIVEN_UP, RestoringNamespace, check_name
 from redis_mob.connection.calls.keys import MOVE
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import CasConflictError, MobStoreError, StorageUnavailableError, ValidationError, shown
@@ -18,6 +19,7 @@ async def move(url: str, namespace: str, to_url: str, to_namespace: str, *, repl
     It is copied while others go on writing; at the cut it refuses all writes, with the new place in the error, and the
     new one is opened as soon as the last changes are there. If that fails the old one goes on, and the error is raised;
     if it cannot be found out whether the new one is there, the old one stays closed: StorageUnavailableError.
+    All that can be refused is refused before anything is removed that the new place has.
     Raises ValidationError if both are the same, or something is sealed for the name that it had.
     """
     id = f"{MOVE}{uuid4().hex}"
@@ -27,6 +29,8 @@ async def move(url: str, namespace: str, to_url: str, to_namespace: str, *, repl
         restoring = RestoringNamespace(target, new, id)
         reading = LiveNamespace(client, keys, id, after_cut=f"moved {id} {_place(to_url, to_namespace)}")
         try:
+            await reading.begin()
+            check_name(await meta_of(client, keys), namespace, to_namespace)
             await restoring.begin(replace=replace)
             async for record in reading.records():
                 await restoring.add(record)
@@ -39,13 +43,17 @@ async def move(url: str, namespace: str, to_url: str, to_namespace: str, *, repl
                 why = f"{error}; whether namespace {shown(namespace)} has moved cannot be found out: {second}; "
                 what = "it may refuse writes now: try `redis-mob copy FROM TO --abort` when both servers answer"
                 raise StorageUnavailableError(why + what) from error
+            if not is_there and restoring.has_begun:
+                with suppress(MobStoreError):  # `--abort` does that later, too
+                    await restoring.give_up()
+                    await restoring.remove()
             if not is_there or not isinstance(error, MobStoreError):
                 raise
         return reading.cut.cursor
 
 
 async def _is_there(restoring: RestoringNamespace, reading: LiveNamespace, state: str) -> bool:
-    """Whether a move has ended, for one that was interrupted; one that has not is undone."""
+    """Whether a move has ended, for one that was interrupted; one that has not is undone at the old place."""
     if state.startswith("moved ") and not await restoring.give_up():
         return True
     await reading.let_go()
@@ -53,21 +61,44 @@ async def _is_there(restoring: RestoringNamespace, reading: LiveNamespace, state
 
 
 async def abort_move(url: str, namespace: str, to_url: str, to_namespace: str) -> None:
-    """Open a namespace again that a move has closed without coming to its end.
+    """Undo a move that has not ended: open the old namespace again, and remove what is left at the new place.
 
-    Raises ValidationError if no move to this place has closed it, CasConflictError if the move has ended, so that the
-    namespace is there.
+    Both places know the move by its id, so that URLs may be spelled otherwise than for it. Only where the new place has
+    lost what it knew, its URL must be the one that the old namespace names.
+    Raises ValidationError if no move has closed the namespace or begun at this place, CasConflictError if the move has
+    ended, so that the namespace is there.
     """
     async with connected(to_url, to_namespace) as (target, new), connected(url, namespace) as (client, keys):
-        state = await state_of(client, keys)
-        stands, _, rest = state.partition(" ")
-        id, _, place = rest.partition(" ")
-        if stands != "moved":
-            raise ValidationError(f"no move has closed namespace {shown(namespace)}: there is nothing to abort")
-        if place != _place(to_url, to_namespace):
-            raise ValidationError(f"namespace {shown(namespace)} was moved to another place: {place}")
-        if await _is_there(RestoringNamespace(target, new, id), LiveNamespace(client, keys, id), state):
-            raise CasConflictError(f"the move of namespace {shown(namespace)} has ended: use {place}")
+        here, id, place = _parts(await state_of(client, keys))
+        there, left, _ = _parts(await state_of(target, new))
+        ended = (await meta_of(target, new)).get(b"restored", b"").decode(errors="replace")
+        is_left = there == "restoring" and (left == GIVEN_UP or left.startswith(MOVE))
+        is_known = id.startswith(MOVE) and id in (left, ended)
+        asked = _place(to_url, to_namespace)
+        if here != "moved" and not is_left:
+            raise ValidationError(
+                f"no move has closed namespace {shown(namespace)}, or begun at {asked}: there is nothing to abort"
+            )
+        if here == "moved" and not is_known and place != asked:
+            raise ValidationError(
+                f"namespace {shown(namespace)} was moved to another place: {place}; give the URL as it is there"
+            )
+        restoring = RestoringNamespace(target, new, id if here == "moved" else left)
+        if not await restoring.give_up():
+            raise CasConflictError(
+                f"the move of namespace {shown(namespace)} has ended: use {_place(to_url, to_namespace)}"
+            )
+        if here == "moved" or is_known:
+            await LiveNamespace(client, keys, id).let_go()
+        if is_left and (left == GIVEN_UP or is_known or here != "moved"):
+            await restoring.remove()
+
+
+def _parts(state: str) -> tuple[str, str, str]:
+    """What a namespace is, by which backup, restore or move, and the rest."""
+    stands, _, rest = state.partition(" ")
+    id, _, more = rest.partition(" ")
+    return stands, id, more
 
 
 def _place(url: str, namespace: str) -> str:

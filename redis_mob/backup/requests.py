@@ -51,6 +51,12 @@ async def state_of(client: Client, keys: Keys) -> str:
     return state_in(epoch)
 
 
+async def meta_of(client: Client, keys: Keys) -> dict[bytes, bytes]:
+    """The fields of `meta` of a namespace, none if it is not there."""
+    fields: list[bytes] = await _ask(client, "HGETALL", keys.meta.encode())
+    return dict(zip(fields[::2], fields[1::2], strict=True))
+
+
 async def server_of(client: Client, keys: Keys) -> str:
     """What the server that holds a namespace calls itself since it was started.
 
@@ -74,6 +80,11 @@ async def pages_of_keys(client: Client, keys: Keys) -> AsyncIterator[list[bytes]
         yield found
         if cursor == b"0":
             return
+
+
+async def check_rights(client: Client, keys: Keys) -> None:
+    """Raise what a search for keys raises, such as the refusal of a user who has not the rights for backups."""
+    await anext(pages_of_keys(client, keys))
 
 
 async def _ask(client: Client, command: str, *words: Part) -> Any:

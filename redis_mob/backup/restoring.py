@@ -7,11 +7,13 @@ from typing import Any
 
 import msgpack
 
-from redis_mob.backup.requests import pages_of_keys, repeat, server_of
+from redis_mob.backup.requests import check_rights, pages_of_keys, repeat, server_of
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import MOVE, Keys
 from redis_mob.errors import CasConflictError, ValidationError, shown
 
+GIVEN_UP = "-"
+"""Stands for the id of a restoring that never ends (lua/backup/give_up_restore)."""
 _MOST_BYTES, _MOST_KEYS = 512 * 1024, 200
 
 
@@ -21,13 +23,18 @@ class RestoringNamespace:
     def __init__(self, client: Client, keys: Keys, id: str) -> None:
         self._client, self._keys, self._id = client, keys, id
         self._records, self._places, self._size = list[list[Any]](), dict[bytes, int](), 0
+        self.has_begun = False
+        """Whether there may be something of it."""
 
     async def begin(self, *, replace: bool) -> None:
         """Mark the namespace, and remove what is there. One whose restoring has not ended is begun anew.
 
-        Raises CasConflictError if it is not empty, unless `replace`; ReadFailedError while a Cluster moves it.
+        Raises CasConflictError if it is not empty, unless `replace`; ReadFailedError while a Cluster moves it. Nothing
+        is removed then, nor if the user has not the rights.
         """
         await server_of(self._client, self._keys)
+        await check_rights(self._client, self._keys)
+        self.has_begun = True
         wanted = {"id": self._id, "replace": int(replace)}
         begun = await repeat(self._client, "backup/begin_restore", self._keys.fixed, wanted)
         if not begun:
@@ -36,10 +43,7 @@ class RestoringNamespace:
                 f"namespace {shown(self._keys.namespace)} is not empty: name another one with {name}, or remove what "
                 "it has with --replace"
             )
-        async for found in pages_of_keys(self._client, self._keys):
-            names = [key.decode(errors="surrogateescape") for key in found if key != self._keys.meta.encode()]
-            for at in range(0, len(names), _MOST_KEYS):
-                await self._write("backup/clear", names[at : at + _MOST_KEYS], {})
+        await self._empty()
 
     async def add(self, record: Sequence[Any]) -> None:
         """Write a record, with others of the same time."""
@@ -61,6 +65,23 @@ class RestoringNamespace:
         given_up: int = await repeat(self._client, "backup/give_up_restore", [self._keys.meta], {"id": self._id})
         return bool(given_up)
 
+    async def remove(self) -> None:
+        """Remove what a restoring has left that was given up, so that there is no such namespace.
+
+        Raises CasConflictError if another one has begun: then what is there is left to that.
+        """
+        self._id = GIVEN_UP
+        await self._empty()
+        wanted = {"id": self._id}  # a second request finds nothing to be removed
+        await repeat(self._client, "backup/clear", [self._keys.meta, self._keys.meta], wanted)
+
+    async def _empty(self) -> None:
+        """Remove all keys but the state."""
+        async for found in pages_of_keys(self._client, self._keys):
+            names = [key.decode(errors="surrogateescape") for key in found if key != self._keys.meta.encode()]
+            for at in range(0, len(names), _MOST_KEYS):
+                await self._write("backup/clear", names[at : at + _MOST_KEYS], {})
+
     async def _flush(self) -> None:
         if not self._records:
             return
@@ -72,7 +93,8 @@ class RestoringNamespace:
     async def _write(self, script: str, names: Sequence[str], args: dict[str, Any]) -> None:
         if not await repeat(self._client, script, [self._keys.meta, *names], {"id": self._id, **args}):
             raise CasConflictError(
-                f"another restore of namespace {shown(self._keys.namespace)} has begun: this one ends"
+                f"another restore of namespace {shown(self._keys.namespace)} has begun, or this one was undone: "
+                "this one ends"
             )
 
 

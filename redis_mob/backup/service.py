@@ -57,6 +57,7 @@ async def back_up(
         )
         try:
             with new_backup(path, header, encrypt_with.keys[0] if encrypt_with else None) as writer:
+                await reading.begin()
                 async for record in reading.records():
                     writer.add(record, size_of(record))
                 writer.finish(_trailer(reading.cut, writer.count, follows=follow))

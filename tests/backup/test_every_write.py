@@ -64,6 +64,7 @@ class Follower:
         self._number += 1
         after_cut = f"changes {self._number} 0 {self._keys.changes}"
         reading = LiveNamespace(self._source, self._keys, str(self._number), after_cut=after_cut, base=base)
+        await reading.begin()
         async for record in reading.records():
             await self._restoring.add(record)
         await self._restoring._flush()

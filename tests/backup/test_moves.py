@@ -8,8 +8,12 @@ from functools import partial
 import pytest
 
 from redis_mob.backup import requests
+from redis_mob.backup.live import LiveNamespace
 from redis_mob.backup.moving import abort_move, move
+from redis_mob.backup.requests import connected
+from redis_mob.backup.restoring import RestoringNamespace
 from redis_mob.connection.calls.client import connect
+from redis_mob.connection.calls.keys import MOVE
 from redis_mob.connection.calls.scripts import script
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import (
@@ -23,6 +27,7 @@ from redis_mob.security.sealing import SealKey
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, FaultProxy, Plan, Request, fault_proxy
 from redis_mob.testing.samples.documents import authority
+from tests.support.raw import keys_of
 
 FINISH = script("backup/finish_restore").sha.encode()
 
@@ -60,6 +65,12 @@ async def is_there(url: str, namespace: str) -> bool:
         return False
 
 
+async def names_of(url: str, namespace: str) -> set[str]:
+    """The keys of a namespace, which cannot be opened."""
+    async with connected(url, namespace) as (client, keys):
+        return await keys_of(client, keys)
+
+
 @pytest.fixture
 async def source(server_url: str, redis7_url: str, namespace: str) -> str:
     # where a script is not known yet, its first request does nothing
@@ -78,7 +89,8 @@ async def test_a_move_whose_last_write_fails_is_undone(source: str, redis7_url: 
         assert not await is_there(redis7_url, namespace)
         with pytest.raises(ValidationError, match="nothing to abort"):
             await abort_move(source, namespace, target.url, namespace)
-        await move(source, namespace, target.url, namespace)  # what was left there is replaced
+        assert not await names_of(redis7_url, namespace)
+        await move(source, namespace, target.url, namespace)
     assert await is_there(redis7_url, namespace)
 
 
@@ -101,9 +113,9 @@ async def test_a_move_that_may_have_happened_is_undone_when_it_has_not(
 ) -> None:
     async with fault_proxy(redis7_url) as target:
         await end_without_an_answer(source, namespace, target, Fault.CUT_BEFORE)
-        with pytest.raises(ValidationError, match="to another place"):
-            await abort_move(source, namespace, redis7_url, namespace)
-        await abort_move(source, namespace, target.url, namespace)
+        with pytest.raises(ValidationError, match=r"to another place: .*; give the URL as it is there"):
+            await abort_move(source, namespace, redis7_url, f"{namespace}-other")
+        await abort_move(source, namespace, redis7_url, namespace)  # the same server by another URL
         await put(source, namespace, 2)
         assert not await is_there(redis7_url, namespace)
 
@@ -157,3 +169,82 @@ async def test_what_is_not_there_does_not_move(server_url: str, redis7_url: str,
     with pytest.raises(NotFoundError, match="no namespace"):
         await move(server_url, namespace, redis7_url, namespace)
     assert not await is_there(redis7_url, namespace)
+
+
+async def test_what_is_sealed_is_refused_before_the_target_is_touched(
+    server_url: str, redis7_url: str, namespace: str
+) -> None:
+    async with MobStorage.open(server_url, namespace=namespace, seal_key=SealKey.generate("k")) as storage:
+        await storage.runtime_metadata.put_supervisor_authority("mob", authority())
+    await put(redis7_url, f"{namespace}-other", 1)
+    with pytest.raises(ValidationError, match="keep that name"):
+        await move(server_url, namespace, redis7_url, f"{namespace}-other", replace=True)
+    assert await is_there(redis7_url, f"{namespace}-other")
+
+
+@pytest.mark.parametrize(("id", "what"), [("one", "a backup"), (f"{MOVE}one", "a move")])
+async def test_what_is_under_way_is_told_before_the_target_is_touched(
+    source: str, redis7_url: str, namespace: str, id: str, what: str
+) -> None:
+    await put(redis7_url, namespace, 1)
+    async with connected(source, namespace) as (client, keys):
+        await LiveNamespace(client, keys, id).begin()
+        with pytest.raises(CasConflictError, match=f"{what} of namespace '{namespace}' is under way"):
+            await move(source, namespace, redis7_url, namespace, replace=True)
+        assert await is_there(redis7_url, namespace)
+
+
+async def test_a_move_that_fails_before_its_cut_leaves_nothing(source: str, redis7_url: str, namespace: str) -> None:
+    writing = script("backup/write").sha.encode()
+
+    def plan(request: Request) -> Fault:
+        return Fault.CUT_BEFORE if writing in request.words else Fault.NONE
+
+    async with fault_proxy(redis7_url, plan) as target:
+        with pytest.raises(WriteFailedError, match="backup/write"):
+            await move(source, namespace, target.url, namespace)
+    assert not await names_of(redis7_url, namespace)
+    await put(source, namespace, 2)
+
+
+@pytest.mark.parametrize("are_notes_there", [True, False])
+async def test_a_move_that_was_killed_before_its_cut_is_undone(
+    source: str, redis7_url: str, namespace: str, are_notes_there: bool
+) -> None:
+    """The notes of the old namespace are forgotten after a minute, and the new place knows nothing of that."""
+    async with connected(source, namespace) as (client, keys), connected(redis7_url, namespace) as (target, new):
+        reading, restoring = LiveNamespace(client, keys, f"{MOVE}one"), RestoringNamespace(target, new, f"{MOVE}one")
+        await reading.begin()
+        await restoring.begin(replace=False)
+        await target.router.request("HSET", new.named("left"), "f", "v")
+        if not are_notes_there:
+            await reading.let_go()
+        await abort_move(source, namespace, redis7_url, namespace)
+        assert not await names_of(redis7_url, namespace)
+        assert not await client.router.request("EXISTS", keys.changes)
+        await put(source, namespace, 2)
+        assert not await client.router.request("EXISTS", keys.changes)
+        with pytest.raises(ValidationError, match="nothing to abort"):
+            await abort_move(source, namespace, redis7_url, namespace)
+
+
+async def test_a_restore_is_not_undone_as_a_move(source: str, redis7_url: str, namespace: str) -> None:
+    async with connected(redis7_url, namespace) as (target, new):
+        await RestoringNamespace(target, new, "one").begin(replace=False)
+    with pytest.raises(ValidationError, match="nothing to abort"):
+        await abort_move(source, namespace, redis7_url, namespace)
+
+
+async def test_what_another_move_has_left_is_not_removed(source: str, redis7_url: str, namespace: str) -> None:
+    """One that has lost its target to another move is undone, and the other one goes on."""
+    async with connected(source, namespace) as (client, keys), connected(redis7_url, namespace) as (target, new):
+        await LiveNamespace(client, keys, f"{MOVE}one").begin()
+        await RestoringNamespace(target, new, f"{MOVE}one").begin(replace=False)
+        other = RestoringNamespace(target, new, f"{MOVE}two")
+        await other.begin(replace=False)
+        mine = RestoringNamespace(target, new, f"{MOVE}one")
+        assert await mine.give_up()
+        with pytest.raises(CasConflictError, match="another restore"):
+            await target.router.request("HSET", new.named("of two"), "f", "v")
+            await mine.remove()
+        await other.finish({b"schema": b"1", b"epoch": b"0"})

@@ -83,7 +83,7 @@ def copy(
     ] = None,
     abort: Annotated[
         bool,
-        typer.Option("--abort", help="Open the old namespace again, which a move has closed that did not end."),
+        typer.Option("--abort", help="Undo a move that did not end: open the old namespace, and empty the new one."),
     ] = False,
 ) -> None:
     """Move a namespace to another server while it is used.
