@@ -10,7 +10,11 @@ from redis_mob.errors import CasConflictError, shortened
 
 
 def require_new(path: Path) -> None:
-    """Raises CasConflictError if there is a file at this path."""
+    """Raises CasConflictError if there is a file at this path, or a symbolic link, also one that leads to none."""
+    if path.is_symlink() and not path.exists():
+        raise CasConflictError(
+            f"{shortened(path)} is a symbolic link, and what it leads to is not there: remove it, or name a new file"
+        )
     if path.exists():
         raise CasConflictError(f"{shortened(path)} is there already: name a new file")
 

@@ -28,6 +28,12 @@ class Making:
     follow: bool
     encrypt: bool
 
+    @property
+    def options(self) -> list[str]:
+        """The options that say so."""
+        given = {"--since": self.since is not None, "--follow": self.follow, "--encrypt": self.encrypt}
+        return [option for option, is_given in given.items() if is_given]
+
 
 def back_up(
     url: str | None, namespace: str, seal_keys: Path | None, words: Sequence[str], how: Making, *, json: bool
@@ -54,9 +60,11 @@ def back_up(
         _tell(result_of(made), "backed up", json=json)
 
 
-def verify(files: Sequence[Path], seal_keys: Path | None, *, json: bool) -> None:
-    """Check files, and tell of each."""
+def verify(files: Sequence[Path], seal_keys: Path | None, how: Making, *, json: bool) -> None:
+    """Check files, and tell of each. Options that say how a backup is made are refused."""
     with errors_told(stderr_console()):
+        if how.options:
+            raise ValidationError(f"{', '.join(how.options)} is for making a backup: verify takes files alone")
         if not files:
             raise ValidationError("name the files to check: redis-mob backup verify FILE...")
         for one in service.verify(files, read_seal_keys(seal_keys)):

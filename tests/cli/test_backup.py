@@ -69,6 +69,11 @@ def test_bad_files_and_names_are_told(server_url: str, namespace: str, at: tuple
     assert redis_mob(tmp_path, "backup", str(file), "--encrypt", *at).status == 2
     assert redis_mob(tmp_path, "backup", str(file), "another", *at).status == 2
     assert redis_mob(tmp_path, "backup", "verify").status == 2
+    verified = redis_mob(tmp_path, "backup", "verify", str(file), "--follow", "--encrypt", "--since", str(file))
+    assert (verified.status, "--since, --follow, --encrypt is for making a backup" in verified.err) == (2, True)
+    (tmp_path / "link").symlink_to("nowhere")
+    dangling = redis_mob(tmp_path, "backup", str(tmp_path / "link"), *at)
+    assert (dangling.status, "link is a symbolic link, and what it leads to is not there" in dangling.err) == (1, True)
     keys.write_text(SealKey.generate("k1").to_text())
     keys.chmod(0o600)
     plain = redis_mob(tmp_path, "backup", str(file), "--encrypt", "--seal-keys", str(keys), *at)

@@ -42,10 +42,11 @@ def backup(
     """
     from redis_mob.cli.backup import Making, back_up, verify
 
+    how = Making(since, follow, encrypt)
     if words[0] == "verify":
-        verify([Path(word) for word in words[1:]], seal_keys, json=as_json)
+        verify([Path(word) for word in words[1:]], seal_keys, how, json=as_json)
     else:
-        back_up(url, namespace, seal_keys, words, Making(since, follow, encrypt), json=as_json)
+        back_up(url, namespace, seal_keys, words, how, json=as_json)
 
 
 def restore(
