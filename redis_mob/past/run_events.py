@@ -15,13 +15,16 @@ from redis_mob.contracts import MobEventStore
 from redis_mob.errors import NotFoundError, ValidationError, shown
 from redis_mob.models.base import canonical_run_id, format_timestamp
 from redis_mob.models.events import MobEvent
-from redis_mob.models.flow_events import FlowStarted
+from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed, FlowStarted
 
 PAGE = 500
 """Events that are read at a time."""
 
 MOST_LOOKED_AT = 20_000
 """Events that are looked at for the attempts of one run: others lie between its own."""
+
+ENDS = (FlowCompleted, FlowFailed, FlowCanceled)
+"""The events that end a run."""
 
 EARLIER = timedelta(seconds=10)
 """How long before a run the search begins: two clocks that should be one may differ a little."""
@@ -112,22 +115,40 @@ async def events_of(
 ) -> list[MobEvent] | None:
     """All events of a run that it has had until now; None if they are not all there, or lie too far apart.
 
-    Those of a run that has begun start with that, which shows that they are all there; others may be none. `concerned`
+    Those of a run that has begun start with that, and those of one that is over have its end, which shows that they are
+    all there; others may be none. Where the times of the log lead astray, it is read from its beginning. `concerned`
     says which run an event belongs to, and may find more than the run's own.
     """
-    after, looked_at = await cursor_before(events, launched_at - EARLIER), 0
+    for after in dict.fromkeys((await cursor_before(events, launched_at - EARLIER), 0)):
+        found = await _events_after(events, after, run_id, completed_at, concerned)
+        own = [event.kind for event in found or () if run_of(event) == run_id]
+        has_start = not from_its_start or bool(own and isinstance(own[0], FlowStarted))
+        has_end = completed_at is None or any(isinstance(kind, ENDS) for kind in own)
+        if found is not None and has_start and has_end:
+            return found
+    return None
+
+
+async def _events_after(
+    events: MobEventStore,
+    after: int,
+    run_id: str,
+    completed_at: datetime | None,
+    concerned: Callable[[MobEvent], str | None],
+) -> list[MobEvent] | None:
+    """Those of a run behind a cursor, up to its end or that of the log; None if too many others lie between."""
     found: list[MobEvent] = []
+    has_ended, looked_at = False, 0
     while page := await events.poll(after, PAGE):
         found += (event for event in page if concerned(event) == run_id)
         after, looked_at = page[-1].cursor, looked_at + len(page)
-        is_behind = completed_at is not None and page[-1].timestamp > completed_at + EARLIER
+        has_ended = has_ended or any(isinstance(event.kind, ENDS) for event in page if run_of(event) == run_id)
+        is_behind = has_ended and completed_at is not None and page[-1].timestamp > completed_at + EARLIER
         if is_behind or len(page) < PAGE:
             break
         if looked_at >= MOST_LOOKED_AT + len(found):
-            return None
-    first = next((event for event in found if run_of(event) == run_id), None)
-    is_whole = not from_its_start or (first is not None and isinstance(first.kind, FlowStarted))
-    return found if is_whole else None
+            return found if has_ended else None
+    return found
 
 
 def events_missing(run_id: str) -> NotFoundError:

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis_mob.codec.arguments import integer
-from redis_mob.errors import NotFoundError
+from redis_mob.errors import NotDrivenError, NotFoundError
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.past.log_side import LogSide, shorter_side
 from redis_mob.past.run_events import EARLIER, events_missing, events_of, newest_up_to, pages_after, run_of
 from redis_mob.past.run_fold import PastRun, RunFold
 
@@ -101,9 +102,12 @@ class PastRuns(_OnlyRead):
         that cannot be told. Raises as MobRunStore.list_runs."""
         when = await self._time()
         runs, untold = list[PastRun](), dict[str, str]()
-        for run in await self._runs.list_runs(mob_id, flow_id):
+        found = await self._runs.list_runs(mob_id, flow_id)
+        newest = await self._events.latest_cursor()
+        side = await shorter_side(self._events, self._cursor, newest) if 0 < self._cursor < newest and found else None
+        for run in found:
             try:
-                past = await self._past(run, when)
+                past = await self._past(run, when, newest, side)
             except NotFoundError as error:
                 untold[run.run_id] = str(error)
             else:
@@ -114,30 +118,51 @@ class PastRuns(_OnlyRead):
         """A run as it was, and what of it cannot be known any more. Raises as `get_run`."""
         when = await self._time()
         run = await self._runs.get_run(run_id)
-        return run and await self._past(run, when)
+        return run and await self._past(run, when, await self._events.latest_cursor())
 
     async def _time(self) -> datetime | None:
         """The time of the newest event up to the cursor; None if there is none."""
         newest = await newest_up_to(self._events, self._cursor)
         return newest and newest.timestamp
 
-    async def _past(self, run: MobRun, when: datetime | None) -> PastRun | None:
-        newest = await self._events.latest_cursor()
+    async def _past(
+        self, run: MobRun, when: datetime | None, newest: int, side: LogSide | None = None
+    ) -> PastRun | None:
+        """A run as it was. `when` is the time of the newest event up to the cursor.
+
+        `newest`, the last cursor, and `side` were read after the run.
+        """
         # above the newest cursor there may have been events that were pruned
         if newest == self._cursor or (newest < self._cursor and run.status is MobRunStatus.PENDING):
             return PastRun(run)
-        if not self._cursor or (when is not None and run.created_at > when + EARLIER):
+        is_later = when is not None and run.created_at > when + EARLIER
+        if not self._cursor or (is_later and run.status is MobRunStatus.PENDING):
             return None
-        if when is not None and run.completed_at is not None and run.completed_at + EARLIER < when:
+        was_over = when is not None and run.completed_at is not None and run.completed_at + EARLIER < when
+        if side is not None and is_later and side.had_not_begun(run.run_id):
+            return None
+        if side is not None and was_over and side.had_ended(run.run_id):
             return PastRun(run)
-        view = await self._executions.load(run.run_id)
+        try:
+            view = await self._executions.load(run.run_id)
+        except NotDrivenError:  # no event tells when it was written to: what its times tell is all there is
+            if is_later or was_over:
+                return None if is_later else PastRun(run)
+            raise
         if view is None:
             return None
+        if side is not None and run.status.is_terminal and side.had_ended(run.run_id):
+            return PastRun(run)
         events = await events_of(
             self._events, run.run_id, view.launched_at, run.completed_at, from_its_start=bool(run.frames)
         )
         if events is None:
+            side = side or await shorter_side(self._events, self._cursor, newest)
+            if run.status.is_terminal and side.had_ended(run.run_id):
+                return PastRun(run)
             raise events_missing(run.run_id)
+        if run.status.is_terminal and events and events[-1].cursor <= self._cursor:
+            return PastRun(run)
         later: list[MobEvent] = []
         if not run.status.is_terminal:
             # read behind its events it knows of each of them, and what it knows beyond them is in later ones

@@ -14,9 +14,11 @@ from redis_mob.errors import NotFoundError, ValidationError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.events import MobEvent
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_status import MobRunStatus
-from redis_mob.past.row_times import LATER
+from redis_mob.past import run_events
+from redis_mob.past.row_times import LATER, commits_of
 from redis_mob.past.run_events import run_of
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.new_events import numbered
@@ -163,6 +165,57 @@ async def test_a_run_of_no_fleet_is_told_now_alone(storage: MobStorage) -> None:
     assert (list(found.untold), [past.run.run_id for past in found.runs]) == ([run.run_id], [driven])
 
 
+@pytest.mark.parametrize("page", [1, 500])
+async def test_times_that_callers_gave_do_not_move_a_run(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    """Contract: past-2, past-3. Events that bring an earlier or a later time lie around those of the run."""
+    monkeypatch.setattr(run_events, "PAGE", page)
+    now = datetime.now(UTC)
+    away = [numbered(0, timestamp=now + timedelta(days=days)) for days in (1, -1)]
+    fleet = Fleet(storage, mob({"a": wait(), "b": step("a")}))
+    await storage.events.append_batch([*away, away[0]])
+    async with at_work(storage, {"*": work}), asyncio.timeout(LONG):
+        run_id = await fleet.start(FLOW)
+        async with storage.events.subscribe(3) as told_since:
+            await anext(told_since)
+        await storage.events.append_batch(away)
+        await fleet.signal(run_id, "go")
+        run = await fleet.wait(run_id)
+    await storage.events.append_batch([*away, *away])
+    log = await storage.events.replay_all()
+    begin, *_, end = commits_of([event for event in log if run_of(event) == run_id])
+    for cursor in range(log[-1].cursor + 2):
+        view = storage.at(cursor)
+        past = await view.runs.get_run(run_id)
+        assert await view.runs.list_runs("mob") == ([] if past is None else [past]), cursor
+        if cursor < begin[0]:
+            assert past is None or past.status is MobRunStatus.PENDING, cursor
+        elif cursor < end[0]:
+            assert past is not None and past.status is MobRunStatus.RUNNING, cursor
+        else:
+            assert past == run, cursor
+
+
+async def test_a_list_reads_the_shorter_side_of_the_log(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract: past-6. Runs that were over long before cost nothing of their own."""
+    fleet = Fleet(storage, mob({"a": step()}))
+    async with at_work(storage, {"*": work}), asyncio.timeout(LONG):
+        for _ in range(5):
+            await fleet.wait(await fleet.start(FLOW))
+    last = await storage.events.latest_cursor()
+    await storage.events.append_batch([numbered(0, timestamp=datetime.now(UTC) + timedelta(days=1))] * 5)
+    asked, poll = list[tuple[int, int]](), storage.events.poll
+
+    async def counted(after: int, limit: int) -> list[MobEvent]:
+        asked.append((after, limit))
+        return await poll(after, limit)
+
+    monkeypatch.setattr(storage.events, "poll", counted)
+    assert len(await storage.at(last + 2).runs.list_runs("mob")) == 5
+    assert len(asked) == 3  # the newest event up to the cursor, by steps, and all behind it
+
+
 async def test_of_a_run_whose_events_were_pruned_the_end_is_told(storage: MobStorage) -> None:
     """Contract: past-4."""
     fleet = Fleet(storage, mob({"a": step()}))
@@ -173,9 +226,11 @@ async def test_of_a_run_whose_events_were_pruned_the_end_is_told(storage: MobSto
     later = numbered(0, timestamp=datetime.now(UTC) + timedelta(hours=1))
     await storage.events.append_batch([later, later])
     await storage.events.prune(datetime.now(UTC) + timedelta(minutes=1))
-    assert await storage.at(last + 1).runs.get_run(run_id) == run
+    for cursor in (last, last + 1):  # no event is missing behind them, and none there is of the run
+        assert await storage.at(cursor).runs.get_run(run_id) == run
+        assert await storage.at(cursor).runs.list_runs("mob") == [run]
     with pytest.raises(NotFoundError, match="does not have all events"):
-        await storage.at(last).runs.get_run(run_id)
+        await storage.at(last - 1).runs.get_run(run_id)
     await storage.events.clear()
     with pytest.raises(NotFoundError, match="does not have all events"):
         await storage.at(last).runs.get_run(run_id)
