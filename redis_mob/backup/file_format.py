@@ -273,7 +273,9 @@ class BackupFile:
         try:
             return model.model_validate_json(body)
         except BadFields as error:
-            raise self._refused(f"its header or trailer cannot be read, maybe by this release: {error}") from None
+            # without what stands there, which may be secret
+            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            raise self._refused(f"its header or end cannot be read, maybe by this release: {wrong}") from None
 
     def _opened(self, number: int, kind: bytes, body: bytes) -> bytes:
         from cryptography.exceptions import InvalidTag

@@ -117,6 +117,18 @@ def test_what_has_a_wrong_form_is_refused(change: Callable[[Frames], Frames], tm
         BackupFile(written(tmp_path / "wrong", change(frames_of(whole))), None)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [holding([[b"H", b"x", [b"secret"]]]), ended(meta="secret"), ended(meta=[1, "secret"])],
+    ids=["record", "meta", "part of meta"],
+)
+def test_a_refusal_shows_nothing_of_what_a_backup_has(change: Callable[[Frames], Frames], tmp_path: Path) -> None:
+    wrong = written(tmp_path / "wrong", change(frames_of(made(tmp_path / "whole"))))
+    with pytest.raises(SerializationError) as refused:
+        BackupFile(wrong, None)
+    assert "secret" not in str(refused.value) and refused.value.__cause__ is None
+
+
 def swapped(frames: Frames) -> Frames:
     return [frames[0], frames[2], frames[1], *frames[3:]]
 
