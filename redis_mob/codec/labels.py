@@ -37,8 +37,8 @@ _HEAD = 2 * _DIGEST + _LENGTH
 ATTRIBUTES, SUMMARY = b"attributes", b"summary"
 """The fields of a run hash."""
 
-_NUMBERS = range(-(2**63), 2**64)
-"""Integers that can be stored."""
+_LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
+"""Between them are the integers that can be stored."""
 
 
 def checked_name(name: object) -> str:
@@ -55,11 +55,11 @@ def checked_value(name: str, value: object) -> AttributeValue:
     """The value of an attribute. Raises ValidationError for what is none."""
     what = f"attribute {shown(name)}"
     if isinstance(value, str):
-        return str(_checked_text(what, value))
+        return _checked_text(what, value)
     if isinstance(value, bool):
         return value
     if isinstance(value, int):
-        if value not in _NUMBERS:
+        if not _LEAST_INTEGER <= value <= _GREATEST_INTEGER:
             raise ValidationError(f"{what} has {shown(value)}, which has more than 64 bits: give it as a text")
         return int(value)
     if isinstance(value, float):
@@ -80,7 +80,7 @@ def _checked_text(what: str, value: object) -> str:
         raise ValidationError(
             f"{what}, {shown(value)}, has {length:,} bytes in UTF-8, more than {MOST_BYTES_OF_ATTRIBUTE}"
         )
-    return value
+    return str.__str__(value)  # of a subclass, what it holds
 
 
 def checked_attributes(attributes: object) -> SortedDict[AttributeValue]:

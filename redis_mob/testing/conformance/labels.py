@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from enum import Enum, IntEnum
 from uuid import uuid4
 
 import pytest
@@ -10,12 +11,25 @@ import pytest
 from redis_mob.codec.labels import checked_labels
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import CasConflictError, NotFoundError, ValidationError
+from redis_mob.models.base import SortedDict
 from redis_mob.models.execution import HowLost, Loss
 from redis_mob.models.labels import NO_LABELS, LabelChange
 from redis_mob.testing.conformance.base import Guarantee
 from redis_mob.testing.samples.driven_runs import ONE_STEP, DrivenRun, keys_of, pending, waiting
 
 SUMMARY = LabelChange(summary="said", sets_summary=True)
+
+
+class Severity(IntEnum):
+    """A number that is of no built-in class."""
+
+    HIGH = 3
+
+
+class Stage(str, Enum):  # noqa: UP042
+    """A text that is of no built-in class, and that str() shows as another one."""
+
+    DRAFT = "draft"
 
 
 class TestLabels(Guarantee):
@@ -28,6 +42,14 @@ class TestLabels(Guarantee):
         assert await executions.start_run(run, launch, ONE_STEP, labels=checked_labels({"other": 1}, None)) is False
         view = await DrivenRun(executions, ONE_STEP, run.run_id).view()
         assert repr(view.labels) == repr(labels)
+
+    async def test_a_value_of_a_subclass_is_what_it_holds(self, executions: ExecutionStore) -> None:
+        run, launch = pending(ONE_STEP)
+        labels = checked_labels({"severity": Severity.HIGH, Stage.DRAFT: Stage.DRAFT}, None)
+        assert await executions.start_run(run, launch, ONE_STEP, labels=labels) is True
+        assert await executions.set_labels(run.run_id, LabelChange({"next": Severity.HIGH})) is True
+        view = await DrivenRun(executions, ONE_STEP, run.run_id).view()
+        assert repr(view.labels.attributes) == repr(SortedDict({"draft": "draft", "next": 3, "severity": 3}))
 
     async def test_others_stay_and_none_removes(self, executions: ExecutionStore) -> None:
         run = await waiting(executions, ONE_STEP)
