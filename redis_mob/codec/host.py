@@ -91,23 +91,22 @@ def milliseconds(time: timedelta) -> int:
     return -(time // timedelta(milliseconds=-1))
 
 
-def checked_batch(batch: CommitBatch) -> list[tuple[bytes, ScopeUpdate]]:
-    """The updates of a batch, each with the field of its scope.
+def checked_batch(batch: CommitBatch) -> tuple[CommitBatch, list[tuple[bytes, ScopeUpdate]]]:
+    """The batch with plain texts, numbers and tuples, and its updates, each with the field of its scope.
 
     Raises ValidationError for an argument of another type, InternalError for a batch that breaks a limit or says what
     cannot be done (contract: host-9).
     """
     instance("batch", batch, CommitBatch)
-    _bounded("commit_id", "a commit id", batch.commit_id, MAX_COMMIT_ID_BYTES)
-    token_of("fence", batch.fence)
+    commit_id = _bounded("commit_id", "a commit id", batch.commit_id, MAX_COMMIT_ID_BYTES)
+    fence = token_of("fence", batch.fence)
     updates: dict[bytes, ScopeUpdate] = {}
     for given in listed("updates", batch.updates):
         update = instance("update", given, ScopeUpdate)
         field = scope_field(update.scope)
         if field in updates:
             raise InternalError(f"commit {_said(batch)} names {_told(update)} twice: put both changes into one update")
-        _check_update(update)
-        updates[field] = update
+        updates[field] = _checked_update(update)
     if not updates:
         raise InternalError(f"commit {_said(batch)} has no update: a batch changes at least one scope")
     rows = sum(len(update.append) for update in updates.values())
@@ -121,23 +120,25 @@ def checked_batch(batch: CommitBatch) -> list[tuple[bytes, ScopeUpdate]]:
             f"commit {_said(batch)} has {len(updates):,} scopes and {rows:,} rows; a batch has at most "
             f"{MAX_BATCH_PARTS:,} of each"
         )
-    return list(updates.items())
+    return CommitBatch(commit_id, fence, tuple(updates.values())), list(updates.items())
 
 
-def _check_update(update: ScopeUpdate) -> None:
-    where = _told(update)
-    if update.previous is not None:
-        _number("previous", update.previous, 1, MOST_COUNTED - 1)
-    if update.head is not None:
-        instance("head", update.head, bytes)
-    for name in ("truncate_after", "drop_before"):
-        if (index := getattr(update, name)) is not None:
-            index_of(name, index)
-    for row in listed("append", update.append):
+def _checked_update(given: ScopeUpdate) -> ScopeUpdate:
+    where = _told(given)
+    update = ScopeUpdate(
+        given.scope,
+        None if given.previous is None else _number("previous", given.previous, 1, MOST_COUNTED - 1),
+        None if given.head is None else instance("head", given.head, bytes),
+        tuple(listed("append", given.append)),
+        _optional_index("truncate_after", given.truncate_after),
+        _optional_index("drop_before", given.drop_before),
+        flag("delete", given.delete),
+    )
+    for row in update.append:
         if len(instance("row", row, bytes)) > MAX_ROW_BYTES:
             raise InternalError(f"{where}: a row has {len(row):,} bytes; one has at most {MAX_ROW_BYTES:,}")
     removes = update.truncate_after is not None or update.drop_before is not None
-    if flag("delete", update.delete):
+    if update.delete:
         if update.previous is None:
             raise InternalError(f"{where}: a batch cannot create and delete a scope; `previous` is its version")
         if update.head is not None or update.append or removes:
@@ -147,6 +148,11 @@ def _check_update(update: ScopeUpdate) -> None:
             raise InternalError(f"{where}: a new scope needs a head; without `previous` a scope is created")
         if removes:
             raise InternalError(f"{where}: a new scope has no rows that could be removed")
+    return update
+
+
+def _optional_index(name: str, index: int | None) -> int | None:
+    return None if index is None else index_of(name, index)
 
 
 def digest_of(updates: list[tuple[bytes, ScopeUpdate]]) -> bytes:

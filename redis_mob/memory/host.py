@@ -99,7 +99,7 @@ class MemoryHostStore(HostStore):
         return found.rows[first - found.first :][:most]
 
     async def commit(self, batch: CommitBatch) -> bool:
-        updates = checked_batch(batch)
+        batch, updates = checked_batch(batch)
         digest, realm = digest_of(updates), self._access.content.host
         if (landed := realm.landed.get(batch.commit_id)) is not None:
             if landed != digest:

@@ -139,7 +139,7 @@ class RedisHostStore(HostStore):
                     return None if version else []
 
     async def commit(self, batch: CommitBatch) -> bool:
-        updates = checked_batch(batch)
+        batch, updates = checked_batch(batch)
         keys = self._keys
         reply = await self._client.call(
             "host/commit",

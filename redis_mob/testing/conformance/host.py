@@ -35,7 +35,7 @@ from redis_mob.models.host import (
     VersionedHead,
 )
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
-from redis_mob.testing.samples.host import batch, changed, created, mob_scope, record_scope
+from redis_mob.testing.samples.host import Number, batch, changed, created, mob_scope, record_scope
 
 MOB, RECORD = mob_scope(), record_scope()
 SECONDS = timedelta(seconds=1)
@@ -314,6 +314,19 @@ class TestHostCommits(Guarantee):
         with pytest.raises(HostCommitReusedError, match="'a'"):
             await host.commit(batch("a", token, other))
         assert await _content(host, MOB) == (VersionedHead(1, "a", b"head"), [b"0"])
+
+    async def test_numbers_and_rows_may_be_of_any_class(self, host: HostStore, token: int) -> None:
+        assert token == Number.ONE
+        rows: Any = (row for row in (b"0", b"1"))
+        assert await host.commit(CommitBatch("a", Number.ONE, (ScopeUpdate(MOB, head=b"", append=rows),)))
+        assert not await host.commit(batch("a", 1, created(MOB, b"0", b"1", head=b"")))
+        bounds = {"truncate_after": Number.TWO, "drop_before": Number.ONE}
+        assert await host.commit(batch("b", Number.ONE, changed(MOB, Number.ONE, b"2", **bounds)))
+        assert not await host.commit(batch("b", 1, changed(MOB, 1, b"2", truncate_after=2, drop_before=1)))
+        assert await host.read_rows(MOB, Number.ONE, Number.TWO) == [b"1", b"2"]
+        with pytest.raises(HostConflictError) as lost:
+            await host.commit(batch("c", 1, changed(MOB, Number.ONE)))
+        assert repr((lost.value.expected, lost.value.actual)) == "(1, 2)"
 
     async def test_host_case_23_a_refused_batch_leaves_its_id_free(self, host: HostStore, token: int) -> None:
         with pytest.raises(HostConflictError):

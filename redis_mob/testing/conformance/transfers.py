@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -27,6 +28,13 @@ from redis_mob.testing.samples.states import NOON
 from redis_mob.testing.samples.transfers import event_with, stored_profile
 
 TOKEN = {"bootstrap_token": "token"}
+
+
+class Cursor(IntEnum):
+    """Cursors that are of no built-in class."""
+
+    NONE = 0
+    TWO = 2
 
 
 class TestBroughtEvents(Guarantee):
@@ -54,6 +62,10 @@ class TestBroughtEvents(Guarantee):
         brought = MobEvent.model_validate_json(json.dumps(document))
         assert await transfers.append_events([brought], after=0, newest=5)
         assert await events.replay_all() == [brought]
+
+    async def test_cursors_may_be_of_any_class(self, transfers: TransferStore) -> None:
+        assert await transfers.append_events([event_with(1)], after=Cursor.NONE, newest=Cursor.TWO)
+        assert await transfers.newest_cursor() == 2
 
     async def test_subscribers_get_them(self, transfers: TransferStore, events: MobEventStore) -> None:
         async with events.subscribe() as found:

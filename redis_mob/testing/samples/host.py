@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any
 
 from redis_mob.models.host import CommitBatch, ScopeKind, ScopeRef, ScopeUpdate
+
+
+class Number(IntEnum):
+    """Numbers that are of no built-in class."""
+
+    ONE = 1
+    TWO = 2
 
 
 def mob_scope(name: str = "mob") -> ScopeRef:
