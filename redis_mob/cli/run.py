@@ -19,7 +19,7 @@ from redis_mob.cli.report import RunReport, report
 from redis_mob.cli.run_watching import LOOK_PAUSE, loaded, told
 from redis_mob.cli.worker_link import WorkerOrders
 from redis_mob.cli.workers import WorkerPool
-from redis_mob.codec.definitions import digests_of
+from redis_mob.codec.definitions import digests_of, flow_of_run
 from redis_mob.connection.servers.address import EmbeddedAddress
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import (
@@ -129,7 +129,7 @@ async def _shown_to_the_end(
         seal_keys=None if order.seal_keys is None else order.seal_keys.to_text(),
         retention=order.retention.model_dump_json(),
     )
-    flow = definition.flows[view.run.flow_id]
+    flow = flow_of_run(definition, view.run)
     with display(console, flow) as shown:
         shown.show(view, 0)
         if view.run.status.is_terminal:

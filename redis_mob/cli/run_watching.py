@@ -16,6 +16,7 @@ from redis_mob.cli.printing import write
 from redis_mob.cli.report import RunReport, report
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.cli.words import clock_text
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.errors import (
     MobStoreError,
     NotFoundError,
@@ -56,7 +57,7 @@ async def reported(storage: MobStorage, run_id: str, after: int) -> RunReport:
     """The report on a run whose events come after this cursor."""
     view = await loaded(storage, run_id)
     definition = await storage.executions.get_definition(view.launch.definition)
-    return await report(storage, view, definition.flows[view.run.flow_id], after)
+    return await report(storage, view, flow_of_run(definition, view.run), after)
 
 
 async def told(watching: AbstractAsyncContextManager[AsyncIterator[ProgressEntry]], shown: Display) -> None:

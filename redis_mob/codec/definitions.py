@@ -11,7 +11,9 @@ from redis_mob.codec.documents import decode_revision, encode_document
 from redis_mob.errors import SerializationError, shortened, shown
 from redis_mob.models.base import Items, Model
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.problems import problems
+from redis_mob.models.run import MobRun
 
 _NEEDS = b'{"needs":'
 """What the record of a definition begins with that an older release must not run: to it that is no definition. It would
@@ -46,6 +48,23 @@ def encode_definition(definition: MobDefinition, *, forked: bool = False) -> tup
 def digests_of(definition: MobDefinition) -> tuple[str, str]:
     """Under which digests a definition is stored: for its runs, and for those that were forked."""
     return encode_definition(definition)[0], encode_definition(definition, forked=True)[0]
+
+
+def flow_of_run(definition: MobDefinition, run: MobRun) -> FlowSpec:
+    """The flow of a run in the definition that it was started with. Raises as `flow_of`."""
+    return flow_of(definition, run.run_id, run.flow_id)
+
+
+def flow_of(definition: MobDefinition, run_id: str, flow_id: str) -> FlowSpec:
+    """A flow that a run has. Raises SerializationError if its definition has none of this name, as that of a run which
+    an older release has imported."""
+    flow = definition.flows.get(flow_id)
+    if flow is None:
+        raise SerializationError(
+            f"run {run_id} is one of flow {shown(flow_id)}, which its definition, of mob {shown(definition.id)}, does "
+            "not have: no worker can do its steps. Delete it with --cancel (in Python: cancel=True)"
+        )
+    return flow
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,8 +22,9 @@ from redis_mob.codec.runs import encode_run
 from redis_mob.codec.signals import encode_published, encode_signal, signal_field
 from redis_mob.errors import shown
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.events import MOB_EVENT_KIND, NewMobEvent, run_of_kind
+from redis_mob.models.events import MOB_EVENT_KIND, MobEventKind, NewMobEvent, run_of_kind, terminal_identity
 from redis_mob.models.execution import ExecutionKey
+from redis_mob.models.flow_events import FlowStarted
 from redis_mob.models.problems import problems
 from redis_mob.models.run_copy import ExecutionCopy, RunCopy
 
@@ -48,8 +49,11 @@ def key_of_copy(copy: ExecutionCopy) -> ExecutionKey:
 
 
 def checked_copy(copy: object, definition: object) -> tuple[RunCopy, MobDefinition]:
-    """A copy and its definition. Raises ValidationError for other classes, and for a definition of another digest;
-    InternalError for a copy that could not be read back."""
+    """A copy and its definition.
+
+    Raises ValidationError for other classes, for a definition of another digest, and for a run whose mob, flow or roles
+    are none of the definition; InternalError for a copy that could not be read back.
+    """
     checked, of = instance("copy", copy, RunCopy), instance("definition", definition, MobDefinition)
     storable_json(
         "the copy of a run", lambda: checked.model_dump_json(warnings="error").encode(), RunCopy.model_validate_json
@@ -59,12 +63,23 @@ def checked_copy(copy: object, definition: object) -> tuple[RunCopy, MobDefiniti
             f"run {checked.run.run_id} was started with definition {shown(checked.launch.definition)}, which is not "
             "the one that is given"
         )
+    run = checked.run
+    if run.mob_id != of.id or run.flow_id not in of.flows:
+        raise errors.ValidationError(
+            f"run {run.run_id} is one of flow {shown(run.flow_id)} of mob {shown(run.mob_id)}, which its definition, "
+            f"of mob {shown(of.id)}, does not have"
+        )
+    if unknown := checked.launch.members.keys() - of.profiles.keys():
+        raise errors.ValidationError(
+            f"run {run.run_id} has members of role {shown(min(unknown))}, which its definition does not have"
+        )
     return checked, of
 
 
 def events_of_copy(copy: RunCopy) -> list[NewMobEvent]:
-    """The events of a copy. Raises ValidationError for one that is none of its run."""
+    """The events of a copy. Raises ValidationError for one that is none of its run, and for a second start or end."""
     found: list[NewMobEvent] = []
+    once = set[str]()
     for one in copy.events:
         try:
             kind = MOB_EVENT_KIND.validate_python(one.kind)
@@ -72,8 +87,23 @@ def events_of_copy(copy: RunCopy) -> list[NewMobEvent]:
             raise errors.ValidationError(f"run {copy.run.run_id}: an event cannot be read: {problems(error)}") from None
         if run_of_kind(kind) != copy.run.run_id:
             raise errors.ValidationError(f"run {copy.run.run_id}: the event {kind.type} is about something else")
+        if one.mob_id != copy.run.mob_id:
+            raise errors.ValidationError(
+                f"run {copy.run.run_id}: the event {kind.type} is one of mob {shown(one.mob_id)}, and the run is not"
+            )
+        if (part := _once_in_a_run(kind)) in once:
+            raise errors.ValidationError(f"run {copy.run.run_id}: its events tell its {part} twice")
+        if part is not None:
+            once.add(part)
         found.append(NewMobEvent.model_validate({**dict(one), "kind": kind}))
     return found
+
+
+def _once_in_a_run(kind: MobEventKind) -> str | None:
+    """What the events of a run tell once; None for the others, which may come as often as a step is tried."""
+    if isinstance(kind, FlowStarted):
+        return "start"
+    return None if terminal_identity(kind) is None else "end"
 
 
 def encode_copy(copy: RunCopy, definition: MobDefinition) -> CopiedRun:

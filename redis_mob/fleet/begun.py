@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.fleet.conversation import SeenConversation, conversation_in
 from redis_mob.fleet.driver_services import Services
 from redis_mob.fleet.lease import LeasedExecution
@@ -47,7 +48,7 @@ class BegunExecutions:
         if not claimed:
             return []
         # One view of the run for all that begin together; they see what was decided in the same transition.
-        flow = definition.flows[view.run.flow_id]
+        flow = flow_of_run(definition, view.run)
         visible = visible_context(view.run, flow)
         conversation = conversation_in(view)
         executions = [(key, view.executions[key]) for key in claimed]
@@ -71,7 +72,7 @@ class BegunExecutions:
         # made once for each step: neither the definition nor the launch of a run changes, and a step has many members
         profile = self._profiles.get(step_id)
         if profile is None:
-            step = definition.flows[view.run.flow_id].steps[step_id]
+            step = flow_of_run(definition, view.run).steps[step_id]
             profile = self._profiles[step_id] = step_profile(definition, view.launch, step_id, step)
         return profile
 

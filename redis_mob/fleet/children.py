@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import NotFoundError
 from redis_mob.fleet.deadline import CHILD_CHECK
@@ -46,7 +47,7 @@ class Children:
         """Do for a run as it was read what a worker that was lost may have left: tell its parent that it is over, start
         the children that it waits for, and report the ends of children whose workers did not tell it."""
         await tell_parent(self._store, view, definition)
-        if view.run.status.is_terminal or view.cancel_requested or not definition.flows[view.run.flow_id].subflows:
+        if view.run.status.is_terminal or view.cancel_requested or not flow_of_run(definition, view.run).subflows:
             return
         waiting, now = open_children(view), asyncio.get_running_loop().time()
         if now >= self._check_at:
@@ -75,7 +76,7 @@ class Children:
 
     async def after(self, transition: Transition, view: RunView, definition: MobDefinition) -> None:
         """Do what comes after a transition, which led to this: start the children it waits for, tell the parent."""
-        if definition.flows[view.run.flow_id].subflows:
+        if flow_of_run(definition, view.run).subflows:
             begun = begun_children(transition)
             await _for_each(begun, lambda key, execution: self._start(view, definition, key, execution))
         await tell_parent(self._store, view, definition)
@@ -84,7 +85,7 @@ class Children:
 async def end_left(store: ExecutionStore, transition: Transition, definition: MobDefinition, end: End) -> None:
     """End the children that a transition leaves, before it is committed: what is done twice does no harm then."""
     view = transition.before
-    if not definition.flows[view.run.flow_id].subflows:
+    if not flow_of_run(definition, view.run).subflows:
         return
 
     async def end_one(key: ExecutionKey, execution: Execution) -> None:
@@ -115,7 +116,7 @@ async def _start_child(
 async def tell_parent(store: ExecutionStore, view: RunView, definition: MobDefinition) -> None:
     """Tell the parent of a run, if it has one, and is over."""
     if view.parent is not None and view.run.status.is_terminal:
-        news = news_of(view, definition.flows[view.run.flow_id], view.parent)
+        news = news_of(view, flow_of_run(definition, view.run), view.parent)
         await store.tell_parent(view.run.run_id, view.parent, news)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from redis_mob.codec.arguments import optional_valid_text, text, valid_text
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.errors import NotFoundError, ValidationError, shown
 from redis_mob.storage import MobStorage
 from redis_mob.telemetry import active
@@ -28,7 +29,7 @@ async def score(storage: MobStorage, run_id: object, step: object, name: object,
         raise NotFoundError.of_run(of_run, storage.namespace)
     run = view.run
     definition = await storage.executions.get_definition(view.launch.definition)
-    if of_step not in definition.flows[run.flow_id].steps:
+    if of_step not in flow_of_run(definition, run).steps:
         raise NotFoundError(f"flow {shown(run.flow_id)} of run {run.run_id} has no step {shown(of_step)}")
     tell_score(
         start=view.launch.trace,

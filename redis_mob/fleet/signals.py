@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, NamedTuple
 
 from redis_mob.codec.arguments import optional_valid_text, valid_text
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, nearest, shortened, shown
 from redis_mob.fleet.definitions import Definitions
@@ -88,7 +89,7 @@ class Signals:
             if view is None:
                 raise NotFoundError.of_run(run_id, self._namespace)
             definition = await self._definitions.of(view)
-            flow = definition.flows[view.run.flow_id]
+            flow = flow_of_run(definition, view.run)
             steps = {wait.signal: step_id for step_id, wait in flow.waits.items()}
             schemas = view.launch.schemas
             terms = _Terms(

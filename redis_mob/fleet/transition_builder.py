@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from operator import is_
 from typing import Any
 
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.fleet.deadline import next_deadline
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.said import MOST_REPEATED, bounded
@@ -59,7 +60,7 @@ class TransitionBuilder:
     ) -> None:
         self.view = view
         self.definition = definition
-        self.flow: FlowSpec = definition.flows[view.run.flow_id]
+        self.flow: FlowSpec = flow_of_run(definition, view.run)
         self.draft = Draft(machine or FlowMachine.from_run(view.run, self.flow))
         self.failures: list[FailureLedgerEntry] = []
         self.outputs: list[RecordedOutput] = []

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.fleet.asks import unanswered_of
 from redis_mob.fleet.limit_waits import limited_work, loads_of
 from redis_mob.fleet.run_end import why_failed
@@ -132,7 +133,7 @@ async def handle_of(storage: MobStorage, view: RunView) -> RunHandle:
 async def flow_of(storage: MobStorage, view: RunView) -> FlowSpec:
     """The flow of a run, by the definition that it was started with. Raises MobStoreError."""
     definition = await storage.executions.get_definition(view.launch.definition)
-    return definition.flows[view.run.flow_id]
+    return flow_of_run(definition, view.run)
 
 
 async def _under_way(storage: MobStorage, view: RunView) -> RunHandle:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from redis_mob.codec.arguments import integer, optional_text
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.codec.run_summaries import decode_cursor, failure_fields
 from redis_mob.errors import NotFoundError
 from redis_mob.fleet.child_ids import children_of
@@ -43,7 +44,7 @@ async def children(storage: MobStorage, run_id: str, which: RunFilter, limit: in
 
 async def _ids(storage: MobStorage, view: RunView, definition: MobDefinition) -> Sequence[str]:
     """The ids of all children that may exist, in the order in which a run begins them, as far as that is known."""
-    flow, run_id = definition.flows[view.run.flow_id], view.run.run_id
+    flow, run_id = flow_of_run(definition, view.run), view.run.run_id
     items = [
         ExecutionKey(*node, target_of(targets_in(view.launch, flow.steps[progress.step_id]), index))
         for node, progress in view.progress.items()

@@ -9,7 +9,7 @@ from redis_mob.fleet.children import tell_parent
 from redis_mob.fleet.lost_calls import settle_lost
 from redis_mob.fleet.run_deletion import finish_deletion
 from redis_mob.models.deletion import DeletionStart
-from redis_mob.operations.ending import terminate
+from redis_mob.operations.ending import end_to_delete
 from redis_mob.storage import MobStorage
 
 KEY_KEPT = timedelta(days=30)
@@ -24,7 +24,7 @@ async def delete(storage: MobStorage, run_id: str, *, cancel: bool, keep_id_for:
         elif start is DeletionStart.UNTOLD:
             await _tell_parent(storage, run_id)
         elif cancel:
-            await terminate(storage, run_id)
+            await end_to_delete(storage, run_id)
         else:
             raise CasConflictError(
                 f"run {run_id} is not over: cancel it first, or delete it with --cancel (in Python: cancel=True)"

@@ -47,6 +47,20 @@ async def terminate(storage: MobStorage, run_id: str) -> bool:
     return await _end(storage, run_id, settles=False)
 
 
+async def end_to_delete(storage: MobStorage, run_id: str) -> None:
+    """End a run as `terminate` does, and also one whose flow its definition does not have, which no worker can end."""
+    try:
+        await terminate(storage, run_id)
+    except SerializationError:
+        view = await storage.executions.load(run_id)
+        if view is None:
+            return
+        definition = await storage.executions.get_definition(view.launch.definition)
+        if view.run.flow_id in definition.flows:
+            raise
+        await _end_undriven(storage, run_id)
+
+
 async def _is_driven(storage: MobStorage, run_id: str) -> bool:
     """Whether a fleet drives a run. Raises NotFoundError if there is none."""
     status = await storage.executions.status(run_id)

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from redis_mob.codec.arguments import optional_instance, optional_text, optional_valid_text, text
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.codec.labels import checked_attributes, checked_labels, checked_summary
 from redis_mob.errors import CasConflictError, NotFoundError, SerializationError, ValidationError, shown
 from redis_mob.fleet.carried import NO_OUTPUT, added_up, output_of
@@ -149,16 +150,16 @@ class ForkSource:
                     f"run {view.run.run_id} is one of mob {shown(old.id)}, not of {shown(definition.id)}"
                 )
             chosen_flow(flow_id, definition.id, definition.flows)
-        plan = plan_fork(view.run, old.flows[flow_id], definition.flows[flow_id], order.from_step)
+        plan = plan_fork(view.run, flow_of_run(old, view.run), definition.flows[flow_id], order.from_step)
         return cls(view, old, definition, order, plan)
 
     @property
     def _flow(self) -> FlowSpec:
-        return self.definition.flows[self.view.run.flow_id]
+        return flow_of_run(self.definition, self.view.run)
 
     @property
     def _old_flow(self) -> FlowSpec:
-        return self.old.flows[self.view.run.flow_id]
+        return flow_of_run(self.old, self.view.run)
 
     @cached_property
     def unread(self) -> Sequence[ExecutionKey]:

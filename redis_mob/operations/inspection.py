@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.errors import NotFoundError, ValidationError
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.items import target_of, targets_in
@@ -50,7 +51,7 @@ async def stored_run(
     return StoredRun(
         view=view,
         step_ledger=run.step_ledger,
-        flow=definition.flows[view.run.flow_id],
+        flow=flow_of_run(definition, view.run),
         workers=await executions.workers(),
         events=events,
         with_outputs=outputs,

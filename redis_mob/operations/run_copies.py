@@ -14,13 +14,14 @@ from pydantic_core import from_json
 
 from redis_mob.codec.arguments import valid_text
 from redis_mob.codec.definitions import digests_of
-from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, shown
+from redis_mob.errors import CasConflictError, InternalError, NotFoundError, ValidationError, shown
 from redis_mob.models.base import Model, SortedDict, json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.problems import problems
 from redis_mob.models.run_copy import CheckpointsCopy, EventCopy, ExecutionCopy, ItemsCopy, RunCopy, SignalCopy
 from redis_mob.models.run_summary import RunFilter
+from redis_mob.operations.import_checks import check_parts
 from redis_mob.operations.run_list import every_run
 from redis_mob.operations.verifying import read_whole
 from redis_mob.past.run_events import checked_run_id, events_of, pages_after, run_of
@@ -216,10 +217,18 @@ class _Importer:
                 f"line {self._line}: run {run_id} is {status}, and would go on here: give --include-unfinished if it "
                 "does not go on where it was exported"
             )
-        if await self._storage.steering.import_run(copy.waiting_again(), definition):
+        if await self._import(copy.waiting_again(), definition):
             return True
         if self._skips:
             return False
         raise CasConflictError(
             f"line {self._line}: there is a run {run_id} already: delete it, or give --skip-existing"
         )
+
+    async def _import(self, copy: RunCopy, definition: MobDefinition) -> bool:
+        try:
+            if copy.run.flow_id in definition.flows:  # else the store says so
+                check_parts(copy, definition)
+            return await self._storage.steering.import_run(copy, definition)
+        except (ValidationError, InternalError) as error:
+            raise ValidationError(f"line {self._line}: {error}") from None

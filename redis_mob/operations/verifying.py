@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.errors import NotFoundError, SerializationError
 from redis_mob.fleet.items import target_of
 from redis_mob.models.execution import Execution, ExecutionKey
@@ -86,7 +87,7 @@ async def _ended(storage: MobStorage, view: RunView) -> dict[ExecutionKey, Execu
     keys: list[ExecutionKey] = []
     definition = await storage.executions.get_definition(view.launch.definition) if view.progress else None
     for node, progress in view.progress.items():
-        role = definition.flows[view.run.flow_id].steps[progress.step_id].role if definition else ""
+        role = flow_of_run(definition, view.run).steps[progress.step_id].role if definition else ""
         members = sorted(view.launch.members.get(role, ()), key=natural_key)
         of_node = [ExecutionKey(*node, target_of(members, index)) for index in range(progress.begun)]
         keys += [key for key in of_node if key not in view.executions]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.errors import NotFoundError
 from redis_mob.fleet.deadline import DEFAULT_STEP_TIMEOUT_MS
 from redis_mob.models.definition import MobDefinition
@@ -63,7 +64,7 @@ def _held(
     since = None
     if definition is not None and deadline != view.deadline and execution.escalation is None:
         # it has from its beginning on as long as its step says
-        step = definition.flows[view.run.flow_id].steps[execution.step_id]
+        step = flow_of_run(definition, view.run).steps[execution.step_id]
         timeout = DEFAULT_STEP_TIMEOUT_MS if step.timeout_ms is None else step.timeout_ms
         since = max(deadline - timedelta(milliseconds=timeout), execution.due_at)
     return HeldExecution(

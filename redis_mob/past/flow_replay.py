@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from heapq import heappush
 
+from redis_mob.codec.definitions import flow_of
 from redis_mob.kernel.frame import ENDED
 from redis_mob.kernel.seeds import body_frame_id, loop_instance_id, root_frame_id
 from redis_mob.kernel.told_reasons import LOOP_SKIPPED, NOT_REACHED, exhausted_text
@@ -42,7 +43,7 @@ class FlowReplay:
         changed: Callable[[NodeKey, NodeStatus], None],
         began: Callable[[Loop, Frame], None],
     ) -> None:
-        self.flow = definition.flows[flow_id]
+        self.flow = flow_of(definition, run_id, flow_id)
         self.frames: dict[str, Frame] = {}
         self._definition, self._run_id, self._answers = definition, run_id, answers
         self._changed, self._began = changed, began

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.errors import KernelError, NotFoundError, shown
 from redis_mob.kernel.actions import MOST_ACTIONS
 from redis_mob.kernel.commands import Run
@@ -94,7 +95,7 @@ class RunFold:
         events: Sequence[MobEvent],
         later: Sequence[MobEvent] = (),
     ) -> None:
-        self._run, self._flow = run, definition.flows[run.flow_id]
+        self._run, self._flow = run, flow_of_run(definition, run)
         answers = {loop_id: LoopAnswers.of(loop.kernel_state) for loop_id, loop in run.loops.items()}
         self._past = NodePast.of(definition, run.run_id, run.flow_id, events, answers)
         told = [*events, *later]

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.errors import NotFoundError, ValidationError, shown
 from redis_mob.kernel.seeds import loop_instance_id
 from redis_mob.models.flow import FrameScope
@@ -57,7 +58,7 @@ async def _picture(request: Request) -> Response:
         raise NotFoundError.of_run(run_id, storage.namespace)
     definition = await storage.executions.get_definition(view.launch.definition)
     members = {role: len(names) for role, names in view.launch.members.items()}
-    flow = definition.flows[view.run.flow_id]
+    flow = flow_of_run(definition, view.run)
     return reply(picture_of(flow, run_id, iterations_in(view), members).as_json())
 
 

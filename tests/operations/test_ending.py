@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from redis_mob.errors import NotFoundError
+from redis_mob.errors import CasConflictError, NotFoundError, SerializationError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.run_status import MobRunStatus
@@ -16,7 +16,7 @@ from redis_mob.operations import ending
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import scene
-from redis_mob.testing.samples.driven_runs import a_worker
+from redis_mob.testing.samples.driven_runs import ONE_STEP, a_worker, pending
 from tests.fleet.flows import FLOW, mob, step, wait
 from tests.fleet.working import at_work
 
@@ -123,3 +123,19 @@ async def test_a_run_that_no_fleet_has_started_is_canceled(storage: MobStorage, 
 async def test_an_unknown_run_is_told(storage: MobStorage, way: str) -> None:
     with pytest.raises(NotFoundError, match="does not exist"):
         await getattr(FleetAdmin(storage), way)("0191a6a0-0000-4000-8000-000000000001")
+
+
+async def test_a_run_whose_flow_its_definition_lacks_is_told_and_deleted(storage: MobStorage) -> None:
+    """As an older release has imported one."""
+    run, launch = pending(ONE_STEP)
+    run = run.model_copy(update={"flow_id": "nope"})
+    assert await storage.executions.start_run(run, launch, ONE_STEP)
+    admin = FleetAdmin(storage)
+    with pytest.raises(CasConflictError, match="is not over"):
+        await admin.delete(run.run_id)
+    for refused in (admin.cancel, admin.terminate, admin.describe):
+        with pytest.raises(SerializationError, match="is one of flow 'nope', which its definition, of mob"):
+            await refused(run.run_id)
+    await admin.delete(run.run_id, cancel=True)
+    assert await storage.executions.status(run.run_id) is None
+    assert await storage.events.replay_all() == []

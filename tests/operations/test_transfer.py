@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from redis_mob.errors import CasConflictError, NotFoundError, ValidationError
 from redis_mob.fleet.fleet import Fleet
-from redis_mob.fleet.step_context import StepContext
+from redis_mob.fleet.step_context import Handler, StepContext
 from redis_mob.models.base import json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionStatus, Serves
@@ -28,9 +28,9 @@ from redis_mob.testing.samples.compound import scene
 from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, keys_of, waiting
 from redis_mob.testing.samples.unknown_fields import LATER, with_unknown
 from redis_mob.testing.waiting import LONG
-from tests.fleet.flows import FLOW, mob, step
+from tests.fleet.flows import FLOW, mob, step, supervisor
 from tests.fleet.working import at_work, check_told_once, loaded, run_flow, whole
-from tests.operations.scenes import CHAIN, OVER_ITEMS, ROUNDS, count_rounds, failed_chain
+from tests.operations.scenes import CHAIN, OVER_ITEMS, ROUNDS, count_rounds, fail, failed_chain
 from tests.operations.test_verification import BRANCHES, FAN_IN, NESTED, QUORUM, WAITS, agreeing
 
 
@@ -269,6 +269,62 @@ async def test_what_is_no_export_is_refused_by_its_line(storage: MobStorage, tar
     assert await target.operations.count() == await target.operations.count()
     assert sum((await target.operations.count()).values()) == 0
     assert await target.events.latest_cursor() == 0
+
+
+def renamed(document: Any, name: str, other: str) -> Any:
+    """The document with another text wherever it has this one."""
+    return json.loads(json.dumps(document).replace(f'"{name}"', f'"{other}"'))
+
+
+UNUSABLE: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "flow": (lambda run: {**run, "run": {**run["run"], "flow_id": "nope"}}, "is one of flow 'nope' of mob 'mob'"),
+    "mob": (lambda run: {**run, "run": {**run["run"], "mob_id": "other"}}, "of mob 'other', which its definition"),
+    "events of another mob": (
+        lambda run: {**run, "events": [{**event, "mob_id": "other"} for event in run["events"]]},
+        "the event flow_started is one of mob 'other'",
+    ),
+    "events twice": (lambda run: {**run, "events": run["events"] * 2}, "its events tell its start twice"),
+    "ends twice": (lambda run: {**run, "events": run["events"][-1:] * 2}, "its events tell its end twice"),
+    "executions": (lambda run: {**run, "executions": renamed(run["executions"], "a", "z")}, "an execution of step 'z'"),
+    "a node": (
+        lambda run: {**run, "executions": [{**one, "node_id": "b"} for one in run["executions"]]},
+        "an execution of step 'a' at node 'b'",
+    ),
+    "members": (lambda run: {**run, "launch": {**run["launch"], "members": {"x": ["y"]}}}, "members of role 'x'"),
+    "steps": (
+        lambda run: {**run, "run": {**run["run"], "flow_state": {**run["run"]["flow_state"], "tracked_steps": []}}},
+        "flow_state.tracked_steps are not the steps",
+    ),
+    "frames": (
+        lambda run: {**run, "run": {**run["run"], "frames": renamed(run["run"]["frames"], "Root", "Body")}},
+        "has other frames and loops",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", UNUSABLE)
+async def test_a_run_that_could_not_be_used_is_refused_by_its_line(
+    storage: MobStorage, target: MobStorage, change: str
+) -> None:
+    run = await run_flow(storage, CHAIN, lambda _: 1)
+    header, definition, line, end = await lines_of(storage, run.run_id)
+    make, said = UNUSABLE[change]
+    with pytest.raises(ValidationError, match=f"^line 3: run {run.run_id}.* ?{said}"):
+        await imported(target, [header, definition, json_text(make(json.loads(line))), end])
+    assert sum((await target.operations.count()).values()) == 0
+    assert await imported(target, [header, definition, line, end]) == {run.run_id: True}
+
+
+async def test_runs_with_supervisors_and_items_come_in(storage: MobStorage, target: MobStorage) -> None:
+    steps = {"each": step(for_each="params.items", policy="any"), "fails": step("each", role="judge")}
+    definition = mob(steps, supervisor=supervisor())
+    handlers: dict[str, Handler] = {"worker": lambda _: 1, "judge": fail, "lead": lambda _: "seen"}
+    run = await run_flow(storage, definition, handlers, params={"items": [1, 2]})
+    view = await loaded(storage, run.run_id)
+    assert [one.step_id for one in view.executions.values() if one.escalation is not None] == ["fails"]
+    lines = await lines_of(storage, run.run_id)
+    assert await imported(target, lines) == {run.run_id: True}
+    assert await lines_of(target, run.run_id) == lines
 
 
 async def test_an_export_that_was_cut_says_so_once_its_runs_are_stored(storage: MobStorage, target: MobStorage) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from redis_mob.codec.definitions import flow_of_run
 from redis_mob.errors import NotFoundError, RedisMobError
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.limit_waits import loads_of
@@ -155,7 +156,7 @@ class RunWatch:
             self._pace.spent(_FULL_COST)
             return await stored_run(storage, self.run_id, definitions=definitions)
         self._pace.spent(_COST)
-        flow = (await definitions.of(view)).flows[view.run.flow_id]
+        flow = flow_of_run(await definitions.of(view), view.run)
         return StoredRun(view, (), flow, self._workers(), loads=await loads_of(storage, view))
 
     async def _follow_progress(self, storage: MobStorage) -> None:
