@@ -17,7 +17,7 @@ local is_active = beginning_with(conversing, id_digest, 1)[1]
 if not is_active then expect_whole('ZCARD', conversing) end
 expect_sorted_sets(conversations)
 expect_hashes(conversation)
-local history = history_of(conversation, items)
+local history = history_of(conversation, items, kind == 'clear')
 if is_active and not history then damaged(conversation, 'it is gone, and has a run under way') end
 -- bounds that are given hold from now on, for what is appended here too
 local most_bytes = max_bytes ~= '' and tonumber(max_bytes) or history and history.max_bytes or tonumber(default_bytes)

@@ -22,8 +22,8 @@ end
 local NUMBERS = { 'keep', 'max_items', 'max_bytes', 'last', 'length', 'bytes' }
 
 -- The numbers of a history by their names, nil if there is none. One that has lost something is told: this is read before
--- anything is written.
-local function history_of(conversation, items)
+-- anything is written. Who is about to clear it does not mind lost items.
+local function history_of(conversation, items, is_cleared)
   local length = redis.call('XLEN', items)
   local id, texts = redis.call('HGET', conversation, 'id'), redis.call('HMGET', conversation, unpack(NUMBERS))
   if not id then
@@ -35,7 +35,7 @@ local function history_of(conversation, items)
     if not texts[i] then damaged(conversation, 'it has no field ' .. name) end
     history[name] = number_at(conversation, name, texts[i])
   end
-  if history.length ~= length then
+  if history.length ~= length and not is_cleared then
     damaged(items, 'it has ' .. decimal(length) .. ' items, and should have ' .. decimal(history.length))
   end
   return history
@@ -120,7 +120,8 @@ local function change_items(conversation, items, kind, by, change, texts, sizes)
   elseif kind == 'pop' then
     return pop_item(conversation, items)
   else
-    take_back(conversation, items, function() return true end)
+    mutate('UNLINK', items)
+    set_size(conversation, items, 0)
   end
   return ''
 end

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 from pydantic_core import from_json
 
 from redis_mob.codec.arguments import integer
 from redis_mob.codec.conversations import checked_id, unknown_conversation
+from redis_mob.errors import SerializationError
 from redis_mob.fleet.conversation_start import release_if_over
 from redis_mob.models.conversation import MOST_ITEMS, ConversationItem, ConversationRecord
 from redis_mob.storage import MobStorage
@@ -54,7 +56,8 @@ async def history(storage: MobStorage, named: str, limit: int | None) -> list[Co
 
 async def delete(storage: MobStorage, named: str) -> None:
     """See `FleetAdmin.delete_conversation`."""
-    await conversation(storage, named)
+    with suppress(SerializationError):  # what is damaged is deleted too
+        await conversation(storage, named)
     if not await storage.conversations.delete(named):
         raise unknown_conversation(named, storage.namespace)
 

@@ -203,7 +203,7 @@ class RedisConversationStore(ConversationStore):
         last, found = b"" if first is None else min(max(first, 1), U64_MAX), list[ConversationItem]()
         while len(found) < most:
             size = min(_PAGE, most - len(found))
-            page = await self._client.read("conversations/history", keys_of(self._keys, named)[3:], [last, size])
+            page = await self._client.read("conversations/history", keys_of(self._keys, named)[2:], [last, size])
             for entry, fields in page:
                 last = int(bytes(entry).partition(b"-")[2])
                 found.append(codec.decode_item(named, last, as_mapping(fields)))
