@@ -6,12 +6,7 @@ import sys
 
 from rich.console import Console
 
-
-def printable(text: str) -> str:
-    """The text on one line, without characters that a terminal would obey."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+from redis_mob.models.printable import printable as printable
 
 
 def stderr_console() -> Console:

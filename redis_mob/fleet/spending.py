@@ -17,7 +17,9 @@ from redis_mob.fleet.asking import HandlerSuspended, UnderWay
 from redis_mob.fleet.plain_calls import run_in_thread
 from redis_mob.fleet.step_failed import StepFailed, StepThrottled
 from redis_mob.models.budget import MOST, MOST_COST, micro
+from redis_mob.models.model_usage import LONGEST_MODEL
 from redis_mob.models.prices import ModelUse
+from redis_mob.models.printable import printable
 
 T = TypeVar("T")
 
@@ -183,15 +185,17 @@ class Spend:
 
         `input_tokens` are all that the model was given, those read from a cache, or written to one, among them. Without
         a `cost` it is that of the prices, of the `model` that has answered if that is another one than the call has
-        named. Raises ValidationError for what is no number from 0 on.
+        named. What a service tells must not fail a step that was paid: a greater number than can be counted counts as
+        the greatest, and a longer name of a model is cut to 256 characters, with escapes in the place of those that are
+        not printable. Raises ValidationError for what is no number from 0 on, or no text.
         """
         use = ModelUse.unchecked(
-            input_tokens=_count("input_tokens", input_tokens),
-            output_tokens=_count("output_tokens", output_tokens),
-            cache_read_tokens=_count("cache_read_tokens", cache_read_tokens),
-            cache_write_tokens=_count("cache_write_tokens", cache_write_tokens),
+            input_tokens=_told_count("input_tokens", input_tokens),
+            output_tokens=_told_count("output_tokens", output_tokens),
+            cache_read_tokens=_told_count("cache_read_tokens", cache_read_tokens),
+            cache_write_tokens=_told_count("cache_write_tokens", cache_write_tokens),
         )
-        self._told = Told(self._wanted, use, checked_cost(cost), model=optional_valid_text("model", model))
+        self._told = Told(self._wanted, use, _told_cost(cost), model=_told_model(model))
 
     async def __aenter__(self) -> Self:
         self._require_alone()
@@ -306,6 +310,10 @@ async def _to_its_end(asking: asyncio.Future[T]) -> T:
 def wanted_of(number: int, tokens: int | None, cost: float | None, tool_calls: int, model: str | None) -> Wanted:
     """What a call wants. Raises ValidationError for what makes no sense."""
     named = optional_valid_text("model", model)
+    if named is not None and (len(named) > LONGEST_MODEL or not named.isprintable()):
+        raise ValidationError(
+            f"model must be the name of one, of at most {LONGEST_MODEL} printable characters, not {shown(named)}"
+        )
     if tokens is None and cost is None and named is None and not tool_calls:
         raise ValidationError("spend needs what the call may use: tokens, cost, tool_calls or a model")
     return Wanted(
@@ -325,6 +333,23 @@ def checked_cost(cost: float | None) -> int | None:
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= MOST_COST:
         raise ValidationError(f"cost must be a number from 0 to {MOST_COST:,}, not {shown(given)}")
     return micro(given)
+
+
+def _told_count(name: str, value: Any) -> int:
+    return min(integer(name, value, least=0), MOST)
+
+
+def _told_cost(cost: float | None) -> int | None:
+    given: Any = cost
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    return checked_cost(MOST_COST if is_number and given > MOST_COST else given)
+
+
+def _told_model(model: str | None) -> str | None:
+    given: Any = model
+    if not isinstance(given, str):
+        return optional_valid_text("model", given)
+    return printable(given[:LONGEST_MODEL])[:LONGEST_MODEL]
 
 
 def _count(name: str, value: Any) -> int:

@@ -227,9 +227,10 @@ class StepContext:
         tells with `call.used(...)` what it has used; else what was put aside counts, marked as an estimate. So it does
         if the block raises: `call.used()` before that says that nothing was used. `tool_calls` count from the
         beginning. The cost is that of the `model` in the prices of the definition, unless it is given.
-        Raises ValidationError for what is no number from 0 on, or nothing at all, and within a call of this attempt
-        that has put something aside; StepFailed where the budget says so, or counts costs, and that of the call is not
-        known; LeaseLostError if the execution is not this worker's any more.
+        Raises ValidationError for what is no number from 0 on, or nothing at all, for a model whose name has more than
+        256 characters or one that is not printable, and within a call of this attempt that has put something aside;
+        StepFailed where the budget says so, or counts costs, and that of the call is not known; LeaseLostError if the
+        execution is not this worker's any more.
         """
         return self.spending.spend(tokens=tokens, cost=cost, tool_calls=tool_calls, model=model)
 

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from redis_mob.models.base import U64, Model, is_none
 
+LONGEST_MODEL = 256
+"""How many characters the name of a model has at most: what each model has used is counted for good."""
+
 
 class UsedBy(NamedTuple):
     """Of which flow a call was, which model has answered, None if that is not known, and what it told of its tokens."""

@@ -31,8 +31,8 @@ class ModelUse(Model):
 
     @property
     def tokens(self) -> int:
-        """All of them."""
-        return self.input_tokens + self.output_tokens
+        """All of them, as far as they can be counted."""
+        return min(self.input_tokens + self.output_tokens, MOST)
 
     @property
     def counts(self) -> tuple[int, int, int, int]:

@@ -29,6 +29,8 @@ from redis_mob.fleet.spending import (
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.budget import (
+    MOST,
+    MOST_COST,
     Account,
     Amounts,
     Bounds,
@@ -382,15 +384,51 @@ async def test_a_call_has_none_within_it() -> None:
             pass
 
 
-NO_COSTS = [-0.5, True, "1", 10**400, float("nan"), float("inf")]
+NO_COSTS = [-0.5, True, "1", float("nan")]
+NO_MODELS: list[Any] = ["x" * 257, "a\x1b[31m", "a\nb", "\ud800", 5]
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"tokens": -1}, {"tool_calls": -1}, {"tokens": "5"}, {}, *({"cost": cost} for cost in NO_COSTS)]
+    "wrong",
+    [
+        {"tokens": -1},
+        {"tool_calls": -1},
+        {"tokens": "5"},
+        {},
+        *({"cost": cost} for cost in [*NO_COSTS, 10**400, float("inf")]),
+    ],
 )
 def test_what_no_call_can_use_is_refused(wrong: Mapping[str, Any]) -> None:
     with pytest.raises(ValidationError):
         step_context().spend(**wrong)
+
+
+@pytest.mark.parametrize("model", NO_MODELS)
+def test_what_is_no_name_of_a_model_is_refused(model: Any) -> None:
+    with pytest.raises(ValidationError, match="model"):
+        step_context().spend(tokens=1, model=model)
+
+
+async def test_what_a_service_tells_fails_no_call_that_was_paid(storage: MobStorage) -> None:
+    """contract: budget-4."""
+    most = MOST_COST * 1_000_000
+
+    async def handler(ctx: StepContext) -> int:
+        reports: list[dict[str, Any]] = [
+            {"input_tokens": MOST, "output_tokens": MOST, "model": "z" * 3_000_000},
+            {"input_tokens": 10**400, "cost": float("inf"), "model": "a\x1b[31m\n\ud800"},
+        ]
+        for told in reports:
+            async with ctx.spend(tokens=1, model="x" * 256) as call:
+                call.used(**told)
+        return 1
+
+    run_id = await started(storage, mob_with(more=PRICES), handler)
+    account = await account_of(storage, run_id)
+    assert (account.used.tokens, account.used.cost, account.unpriced_tokens) == (MOST, most, MOST)
+    usage = await storage.budgets.usage()
+    assert {one.model for one in usage} == {"z" * 256, r"a\x1b[31m\n\ud800"}
+    assert (await loaded(storage, run_id)).run.status == "completed"
 
 
 @pytest.mark.parametrize("cost", NO_COSTS)
