@@ -217,8 +217,8 @@ class Fleet:
         (contract: operations-100).
 
         If there is one of this name that says the same, nothing changes. Raises ValidationError if it says something
-        else, unless `replace` is given; for a cron text that is wrong or never due, a time zone that does not exist,
-        and an interval below one second; and what `start` raises.
+        else, unless `replace` is given, which takes the place of one that cannot be read, too; for a cron text that is
+        wrong or never due, a time zone that does not exist, and an interval below one second; and what `start` raises.
         """
         return await make_schedule(
             self._storage,

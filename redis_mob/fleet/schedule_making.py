@@ -9,7 +9,7 @@ from typing import Any
 from redis_mob.codec.arguments import duration, flag, member, optional_instance, optional_text, text
 from redis_mob.codec.definitions import encode_definition
 from redis_mob.codec.labels import checked_attributes
-from redis_mob.errors import ValidationError, shortened, shown
+from redis_mob.errors import SerializationError, ValidationError, shortened, shown
 from redis_mob.fleet.due_times import SHORTEST_INTERVAL, DueTimes, check_cron, check_zone
 from redis_mob.fleet.run_start import checked_priority, read_subflows, read_terms, zoned
 from redis_mob.models.base import SortedDict
@@ -75,7 +75,13 @@ async def make_schedule(
     flag("paused", paused)
     flag("replace", replace)
     while True:
-        stored = await storage.schedules.get(schedule.name)
+        try:
+            stored = await storage.schedules.get(schedule.name)
+        except SerializationError:
+            if not replace:
+                raise
+            await storage.schedules.delete(schedule.name)
+            continue
         if stored is not None and stored.record.schedule.says_the_same(schedule):
             # replacing stores the definition once more, should it be lost; when it is due stays as it is
             if replace and await storage.schedules.put(stored.record, definition, revision=stored.revision) is None:

@@ -27,8 +27,8 @@ async def schedule(store: ScheduleStore, name: str) -> StoredSchedule:
 
 async def unschedule(store: ScheduleStore, name: str) -> None:
     """See `FleetAdmin.unschedule`."""
-    await schedule(store, name)
-    await store.delete(name)
+    if not await store.delete(name):
+        await schedule(store, name)  # which says so
 
 
 async def pause(store: ScheduleStore, name: str) -> ScheduleRecord:

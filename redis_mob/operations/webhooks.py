@@ -21,7 +21,7 @@ from redis_mob.codec.webhooks import (
     webhook_named,
 )
 from redis_mob.contracts import WebhookStore
-from redis_mob.errors import NotFoundError, ValidationError, nearest
+from redis_mob.errors import NotFoundError, SerializationError, ValidationError, nearest
 from redis_mob.models.base import format_timestamp
 from redis_mob.models.webhook import DeadLetter, StoredWebhook, Webhook
 from redis_mob.storage import MobStorage
@@ -42,6 +42,14 @@ async def webhook(store: WebhookStore, name: str) -> StoredWebhook:
     return stored
 
 
+async def webhooks(store: WebhookStore) -> tuple[StoredWebhook, ...]:
+    """See `FleetAdmin.webhooks`."""
+    found = await store.list()
+    if found.unreadable:
+        raise SerializationError("; ".join(found.unreadable) + "; remove what is damaged, or replace it")
+    return found.webhooks
+
+
 async def set_webhook(store: WebhookStore, values: dict[str, Any]) -> StoredWebhook:
     """See `FleetAdmin.set_webhook`."""
     name = checked_name(values["name"])
@@ -59,7 +67,13 @@ async def set_webhook(store: WebhookStore, values: dict[str, Any]) -> StoredWebh
     )
     replace = flag("replace", values["replace"])
     while True:
-        known = await store.get(name)
+        try:
+            known = await store.get(name)
+        except SerializationError:
+            if not replace:
+                raise
+            await store.delete(name)
+            continue
         if known is None:
             secret = given or new_secret()
             revision = await store.put(wanted, secret, after=after, revision=0)
@@ -85,8 +99,8 @@ async def set_webhook(store: WebhookStore, values: dict[str, Any]) -> StoredWebh
 
 async def remove(store: WebhookStore, name: str) -> None:
     """See `FleetAdmin.remove_webhook`."""
-    await webhook(store, name)
-    await store.delete(name)
+    if not await store.delete(checked_name(name)):
+        await webhook(store, name)  # which says so
 
 
 async def set_paused(store: WebhookStore, name: str, *, paused: bool) -> StoredWebhook:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
@@ -66,7 +67,7 @@ class RedisScheduleStore(ScheduleStore):
             )
             found |= {decode_name(_NAME, bytes(name)): bytes(one) for name, one in as_mapping(page).items()}
             if bytes(cursor) == b"0":
-                return tuple(decode_schedule(name, found[name]) for name in sorted(found))
+                return _all_readable(found)
 
     async def delete(self, name: str, *, revision: int | None = None) -> bool:
         keys = self._keys
@@ -113,6 +114,20 @@ class RedisScheduleStore(ScheduleStore):
 
     def listen(self) -> AbstractAsyncContextManager[WakeUp]:
         return self._wake_ups.listen(self._keys.wake_runs, LISTENED_TO.__eq__)
+
+
+def _all_readable(found: Mapping[str, bytes]) -> tuple[StoredSchedule, ...]:
+    """The schedules by name. Raises SerializationError naming all that are damaged."""
+    schedules: list[StoredSchedule] = []
+    damage: list[str] = []
+    for name in sorted(found):
+        try:
+            schedules.append(decode_schedule(name, found[name]))
+        except SerializationError as error:
+            damage.append(str(error))
+    if damage:
+        raise SerializationError("; ".join(damage) + "; delete what is damaged, or replace it")
+    return tuple(schedules)
 
 
 def _due(record: ScheduleRecord, look_at: datetime | None) -> int | bytes:

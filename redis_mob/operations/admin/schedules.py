@@ -14,7 +14,10 @@ class ScheduleAdmin(AdminBase):
     """The schedules of flows."""
 
     async def schedules(self) -> tuple[ScheduleRecord, ...]:
-        """All schedules and how far they are, by name; `Fleet.schedule` makes one (contract: operations-100)."""
+        """All schedules and how far they are, by name; `Fleet.schedule` makes one (contract: operations-100).
+
+        Raises SerializationError naming those that cannot be read.
+        """
         return tuple(stored.record for stored in await self._storage.schedules.list())
 
     async def schedule(self, name: str) -> ScheduleRecord:
@@ -22,7 +25,7 @@ class ScheduleAdmin(AdminBase):
         return (await schedules.schedule(self._storage.schedules, text("name", name))).record
 
     async def unschedule(self, name: str) -> None:
-        """Delete a schedule; its runs go on. Raises NotFoundError if there is none."""
+        """Delete a schedule, also one that is damaged; its runs go on. Raises NotFoundError if there is none."""
         await schedules.unschedule(self._storage.schedules, text("name", name))
 
     async def pause_schedule(self, name: str) -> ScheduleRecord:

@@ -32,9 +32,9 @@ class WebhookAdmin(AdminBase):
 
         The secret that it signs with is made unless it is given, and is in what this returns. Of a name that is
         there, one that says the same changes nothing, and with `replace` another one takes its place, and goes on
-        where that was, with its secret unless another one is given. Raises ValidationError for a URL that holds
-        credentials or leads to no HTTP service, for a secret that is none by Standard Webhooks, for a kind that is
-        not known, and without `replace` for a name that says something else.
+        where that was, with its secret unless another one is given; one that cannot be read is deleted first. Raises
+        ValidationError for a URL that holds credentials or leads to no HTTP service, for a secret that is none by
+        Standard Webhooks, for a kind that is not known, and without `replace` for a name that says something else.
         """
         return await webhooks.set_webhook(
             self._storage.webhooks,
@@ -53,15 +53,15 @@ class WebhookAdmin(AdminBase):
         )
 
     async def webhooks(self) -> tuple[StoredWebhook, ...]:
-        """All webhooks that can be read, by name, and how far each is."""
-        return (await self._storage.webhooks.list()).webhooks
+        """All webhooks by name, and how far each is. Raises SerializationError naming those that cannot be read."""
+        return await webhooks.webhooks(self._storage.webhooks)
 
     async def webhook(self, name: str) -> StoredWebhook:
         """One of them. Raises NotFoundError, with the nearest name, if there is none."""
         return await webhooks.webhook(self._storage.webhooks, name)
 
     async def remove_webhook(self, name: str) -> None:
-        """Delete a webhook with its dead letters. Raises NotFoundError if there is none."""
+        """Delete a webhook with its dead letters, also one that is damaged. Raises NotFoundError if there is none."""
         await webhooks.remove(self._storage.webhooks, name)
 
     async def pause_webhook(self, name: str) -> StoredWebhook:
