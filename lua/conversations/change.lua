@@ -40,6 +40,10 @@ expect_hashes(conversation)
 local history = history_of(conversation, items)
 if any_too_long(history and history.max_bytes or tonumber(max_bytes), sizes) then return LONG end
 
+if history and kind ~= 'append' then
+  --- @include lib/when_full
+  write_even_when_full(conversation)
+end
 open_conversation(conversation, items, id, {
   keep = { given = '', default = keep },
   max_items = { given = '', default = max_items },

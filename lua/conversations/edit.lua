@@ -24,6 +24,10 @@ local most_bytes = max_bytes ~= '' and tonumber(max_bytes) or history and histor
 if any_too_long(most_bytes, sizes) then return LONG end
 read_clock(meta)
 
+if history and kind ~= 'append' then
+  --- @include lib/when_full
+  write_even_when_full(conversation)
+end
 open_conversation(conversation, items, id, {
   keep = { given = keep, default = default_keep },
   max_items = { given = max_items, default = default_items },

@@ -111,6 +111,10 @@ local any_pause = read_clock_and_pauses(meta)
 local hold = #moves > 0 and (paused or any_pause) and hold_of(pauses, paused, run_time.member, scopes) or nil
 if hold and hold.is_paused and any_begins(moves) then return LOST end
 
+if next_status == 'canceled' then
+  --- @include lib/when_full
+  write_even_when_full(run)
+end
 gather()
 -- events first, as lib/event_log says
 record_events(cursors, append_events(log, new_events), new_events)

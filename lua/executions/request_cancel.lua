@@ -8,6 +8,7 @@
 --- @include lib/replies
 --- @include lib/announce
 --- @include lib/status
+--- @include lib/when_full
 
 --- @keys run index meta due channel
 --- @args member
@@ -15,6 +16,7 @@ local status = status_of(run, index)
 if not status then return NOT_FOUND end
 if TERMINAL[status] then return LOST end
 
+write_even_when_full(run)
 mutate('ZADD', due, 0, member)
 mutate('HSETNX', run, 'cancel_requested_at', now())
 announce(channel, member .. ' due')

@@ -90,6 +90,10 @@ for _, update in ipairs(updates) do
 end
 order[#order + 1], order[#order + 2] = commits, 'c' .. commit
 
+if #gone == #updates then
+  --- @include lib/when_full
+  write_even_when_full(host_fence)
+end
 gather()
 mutate('HSET', host_commits, commit, digest .. '\n')
 in_chunks('ZADD', host_order, order)

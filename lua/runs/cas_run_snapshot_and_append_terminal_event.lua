@@ -20,6 +20,10 @@ if has_identity(log, event.identities[1]) then return LOST end
 expect_lists(inputs)
 local place = indexed_place(run, runs_by_status)
 
+if next_status == 'canceled' then
+  --- @include lib/when_full
+  write_even_when_full(run)
+end
 local stored = append_events(log, { event })
 in_chunks('RPUSH', inputs, new_inputs)
 write(run, run_change)

@@ -10,5 +10,9 @@
 --- @args expected_status next_status
 if not may_change(run, index, expected_status) then return LOST end
 
+if next_status == 'canceled' then
+  --- @include lib/when_full
+  write_even_when_full(run)
+end
 set_status(run, runs_by_status, indexed_place(run, runs_by_status), next_status)
 return WON
