@@ -32,7 +32,7 @@ def checkpoint_field(key: ExecutionKey, name: str, ordinal: int) -> bytes:
     Raises ValidationError for what names none, InternalError for what is no UTF-8.
     """
     if integer("ordinal", ordinal, least=0) > U32_MAX:
-        raise ValidationError(f"ordinal must be an integer from 0 to {U32_MAX}, not {ordinal}")
+        raise ValidationError(f"ordinal must be an integer from 0 to {U32_MAX}, not {shown(ordinal)}")
     return _PREFIX + pack((*checked_key(key), text("name", name), ordinal))
 
 

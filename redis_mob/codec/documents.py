@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from redis_mob.codec.arguments import instance, optional_integer, storable_json, text
 from redis_mob.codec.delimited import undelimited
@@ -31,6 +32,17 @@ def decode_name(what: str, field: bytes) -> str:
         return field.decode()
     except UnicodeDecodeError as error:
         raise SerializationError(f"the {what} {shown(field)} cannot be read: it is no UTF-8") from error
+
+
+def decode_members(key: str, members: Iterable[Any]) -> list[str]:
+    """The texts that a key holds. Raises SerializationError naming the key for one that is none."""
+    found: list[str] = []
+    for member in map(bytes, members):
+        try:
+            found.append(member.decode())
+        except UnicodeDecodeError as error:
+            raise SerializationError(f"{key} is damaged: it has {shown(member)}, which is no UTF-8") from error
+    return found
 
 
 def encode_document(what: str, argument: str, document: M, model: type[M]) -> bytes:

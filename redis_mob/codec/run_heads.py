@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from redis_mob.codec.arguments import text
 from redis_mob.codec.packing import pack
-from redis_mob.errors import SerializationError
+from redis_mob.errors import SerializationError, shown
 
 COUNTED = b"counted"
 """The field of the run hash that says that `n:<part>` counts the records of each part since the run was created."""
@@ -48,9 +48,12 @@ def place_prefix(mob_id: str, flow_id: str | None = None) -> bytes:
     return mob if flow_id is None else mob + pack(text("flow_id", flow_id))
 
 
-def run_id_of_place(place: bytes) -> tuple[int, str]:
-    """(sequence of creation, run id) of a place in the zset of runs."""
-    return int(place[-52:-36]), place[-36:].decode()
+def run_id_of_place(place: bytes, key: str = "a list of runs") -> tuple[int, str]:
+    """(sequence of creation, run id) of a place in a zset of runs. Raises SerializationError naming the key."""
+    try:
+        return int(place[-52:-36]), place[-36:].decode()
+    except ValueError as error:
+        raise SerializationError(f"{key} is damaged: it has {shown(place)}, which is no place of a run") from error
 
 
 def count_field(part: str) -> bytes:

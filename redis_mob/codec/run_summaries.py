@@ -25,6 +25,7 @@ from redis_mob.codec.run_heads import (
     count_field,
     ended_identity,
     place_prefix,
+    run_id_of_place,
 )
 from redis_mob.errors import SerializationError, ValidationError, shown
 from redis_mob.models.labels import NO_LABELS
@@ -82,12 +83,15 @@ class RunPlace(NamedTuple):
     """What all its places end with."""
 
 
-def decode_place(place: bytes) -> RunPlace:
-    """The run of a place in one of the indexes, or of the end of one among all runs."""
+def decode_place(place: bytes, key: str = "a list of runs") -> RunPlace:
+    """The run of a place in one of the indexes, or of the end of one among all runs.
+
+    Raises SerializationError naming the key for what is no place.
+    """
     end = place[-_ID - _SEQUENCE :]
     beginning = place[: -len(end)]
     status, attribute = (beginning, b"") if len(beginning) <= 1 else (b"", beginning)
-    return RunPlace(int(end[:_SEQUENCE]), end[_SEQUENCE:].decode(), status, attribute, end)
+    return RunPlace(*run_id_of_place(end, key), status, attribute, end)
 
 
 def encode_sequence(sequence: int | None) -> bytes:

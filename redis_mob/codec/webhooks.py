@@ -128,7 +128,7 @@ def checked_attempts(max_attempts: object) -> int:
     """How often an event is tried. Raises ValidationError."""
     number = integer("max_attempts", max_attempts, least=1)
     if number > MOST_ATTEMPTS:
-        raise ValidationError(f"max_attempts must be at most {MOST_ATTEMPTS}, not {number}")
+        raise ValidationError(f"max_attempts must be at most {MOST_ATTEMPTS}, not {shown(number)}")
     return number
 
 

@@ -118,7 +118,7 @@ def _complaint(detail: ErrorDetails, document: object, inside_mob: Collection[st
         _PLAIN_WORDS.get(kind) or _about_tag(detail) or detail["msg"].removeprefix("Value error, ").removeprefix("$: ")
     )
     if kind not in ("missing", "value_error") and isinstance(value, str | int | float):
-        given = repr(value)
+        given = repr(value) if isinstance(value, str) else shown(value)  # an integer may have too many digits for repr
         text += f", not {given if len(given) <= _LONGEST_VALUE else given[:_LONGEST_VALUE] + '…'}"
     path = _path_in(detail["loc"], document, missing=kind == "missing")
     if path and path[0] in inside_mob:

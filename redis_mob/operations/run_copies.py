@@ -76,7 +76,7 @@ async def export_all(storage: MobStorage, which: RunFilter) -> AsyncIterator[str
 def check_header(line: str, document: Mapping[str, Any]) -> int:
     """The version that the first line of an export names. Raises ValidationError if it is none that is read here."""
     version = document.get("version")
-    if document.get("format") != FORMAT or version not in (_WITHOUT_END, VERSION):
+    if document.get("format") != FORMAT or type(version) is not int or version not in (_WITHOUT_END, VERSION):
         raise ValidationError(f"line 1: this is no export of runs, or one of a later release: {shown(line)}")
     return version
 
@@ -86,10 +86,18 @@ async def import_runs(
 ) -> AsyncIterator[ImportedRun]:
     """See `FleetAdmin.import_runs`."""
     importer = _Importer(storage, skip_existing=skip_existing, include_unfinished=include_unfinished)
-    for line in lines:
-        if line.strip() and (imported := await importer.take(line)) is not None:
+    for line in _each(lines):
+        if (imported := await importer.take(line)) is not None:
             yield imported
     importer.end()
+
+
+def _each(lines: object) -> Iterable[object]:
+    """The lines, one after the other: a file has more than are to be held. Raises ValidationError for what has none."""
+    kind = type(lines)
+    if isinstance(lines, str | bytes | Mapping) or not isinstance(lines, Iterable):
+        raise ValidationError(f"lines must be an iterable of the lines of an export, not of type {kind.__name__}")
+    return cast("Iterable[object]", lines)
 
 
 async def copy_of(storage: MobStorage, run_id: str) -> RunCopy:
@@ -161,14 +169,17 @@ class _Importer:
                 f"{self._runs} it has were taken; export again, and import the rest with --skip-existing"
             )
 
-    async def take(self, line: str) -> ImportedRun | None:
-        """The run on a line, None if there is none.
+    async def take(self, line: object) -> ImportedRun | None:
+        """The run on a line, None if there is none, as on a line of blanks.
 
         Raises ValidationError naming the line that is none of such a file, CasConflictError for a run that is there, or
         is not over, unless that is wanted.
         """
+        text = valid_text(f"line {self._line + 1}", line)
+        if not text.strip():
+            return None
         self._line += 1
-        document = self._document(line)
+        document = self._document(text)
         if self._line == 1:
             self._is_whole = check_header(line, document) == _WITHOUT_END
             return None
@@ -180,7 +191,7 @@ class _Importer:
                 definition = MobDefinition.model_validate(document["definition"])
                 self._definitions.update(dict.fromkeys(digests_of(definition), definition))
                 return None
-            copy = RunCopy.model_validate_json(line)
+            copy = RunCopy.model_validate_json(text)
         except pydantic.ValidationError as error:
             raise ValidationError(f"line {self._line}: {problems(error)}") from None
         imported = ImportedRun(copy.run.run_id, await self._store(copy))
@@ -188,7 +199,7 @@ class _Importer:
         return imported
 
     def _take_end(self, number: Any) -> None:
-        if number != self._runs:
+        if type(number) is not int or number != self._runs:
             raise ValidationError(
                 f"line {self._line}: the export has {shown(number)} runs, and {self._runs} of them stand in the file, "
                 "which has lost lines: export again, and import the rest with --skip-existing"
@@ -197,7 +208,7 @@ class _Importer:
 
     def _document(self, line: str) -> dict[str, Any]:
         try:
-            document = from_json(valid_text(f"line {self._line}", line))
+            document = from_json(line)
         except ValueError as error:
             raise ValidationError(f"line {self._line}: no JSON: {error}") from None
         if not isinstance(document, dict):

@@ -8,7 +8,7 @@ from itertools import islice
 
 from redis_mob.codec.schedules import schedule_named
 from redis_mob.contracts import ScheduleStore
-from redis_mob.errors import NotFoundError, ValidationError, nearest
+from redis_mob.errors import NotFoundError, ValidationError, nearest, shown
 from redis_mob.fleet.due_times import DueTimes
 from redis_mob.models.flow_schedule import ScheduleRecord, StoredSchedule
 
@@ -65,7 +65,7 @@ async def _changed(
 async def next_times(store: ScheduleStore, name: str, count: int) -> tuple[datetime, ...]:
     """See `FleetAdmin.next_times`."""
     if not 0 <= count <= MOST_TIMES:
-        raise ValidationError(f"count must be from 0 to {MOST_TIMES}, not {count}")
+        raise ValidationError(f"count must be from 0 to {MOST_TIMES}, not {shown(count)}")
     record = (await schedule(store, name)).record
     now = await store.now()
     return tuple(islice(DueTimes(record.schedule).after(now), count))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from redis_mob.codec.arguments import integer, moment, text
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import NotFoundError, ValidationError, shown
-from redis_mob.models.base import canonical_run_id, format_timestamp
+from redis_mob.models.base import U64_MAX, canonical_run_id, format_timestamp
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed, FlowStarted
 
@@ -73,7 +73,8 @@ async def place_in(events: MobEventStore, name: str, at: object) -> LogPlace:
         return LogPlace(cursor, f"{format_timestamp(at)}, which is cursor {cursor}")
     if not isinstance(at, int):
         raise ValidationError(f"{name} must be a cursor, which is an integer, or a datetime, not {shown(at)}")
-    cursor = integer(name, at, least=0)
+    if (cursor := integer(name, at, least=0)) > U64_MAX:
+        raise ValidationError(f"{name} must be a cursor of the log, at most {U64_MAX}, not {shown(cursor)}")
     return LogPlace(cursor, f"cursor {cursor}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from redis_mob.codec import conversations as codec
 from redis_mob.codec.arguments import flag, integer, optional_integer
 from redis_mob.codec.conversations import Change
+from redis_mob.codec.documents import decode_members
 from redis_mob.codec.executions import due_run, encode_execution, execution_field
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.labels import stored_labels
@@ -222,7 +223,7 @@ class RedisConversationStore(ConversationStore):
         if reply is None:
             return None
         fields, number, left, runs, named_runs = reply
-        ids = [bytes(one).decode() for one in named_runs]
+        ids = decode_members(conversing, named_runs)
         return codec.decode_record(named, as_mapping(fields), int(number), int(left), int(runs), ids)
 
     async def page(self, *, after: int = 0, limit: int = 100) -> Sequence[str]:
@@ -230,7 +231,7 @@ class RedisConversationStore(ConversationStore):
         found = await self._client.read(
             "conversations/page", [self._keys.conversations], [min(passed, _MOST), min(most, _MOST)]
         )
-        return [bytes(one).decode() for one in found]
+        return decode_members(self._keys.conversations, found)
 
     async def delete(self, conversation: str) -> bool:
         named = codec.checked_id(conversation)

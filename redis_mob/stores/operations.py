@@ -9,6 +9,7 @@ from typing import Any
 
 from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import integer
+from redis_mob.codec.documents import decode_members
 from redis_mob.codec.labels import ATTRIBUTES
 from redis_mob.codec.labels import place_prefix as place_prefix_of_attribute
 from redis_mob.codec.run_heads import place_prefix, run_id_of_place
@@ -123,7 +124,7 @@ class RedisOperationsStore(OperationsStore):
 
     async def definitions(self) -> tuple[str, ...]:
         found = await self._client.read("operations/definitions", [self._keys.meta, self._keys.definitions])
-        return tuple(sorted(bytes(digest).decode() for digest in found))
+        return tuple(sorted(decode_members(self._keys.definitions, found)))
 
     async def index_runs(self) -> None:
         async for places in self._chunks(self._keys.runs):
@@ -131,7 +132,7 @@ class RedisOperationsStore(OperationsStore):
         # what is left in the index of runs that were forgotten
         if await self._count_runs((), must_be_whole=True) is None:
             async for places in self._chunks(self._keys.runs_by_status):
-                await self._index([decode_place(place).end for place in places])
+                await self._index([decode_place(place, self._keys.runs_by_status).end for place in places])
 
     async def _chunks(self, key: str) -> AsyncIterator[Sequence[bytes]]:
         after = b""
@@ -253,7 +254,7 @@ class RedisOperationsStore(OperationsStore):
     async def _find_run(self, beginning: str, after: bytes) -> tuple[bytes, list[str]]:
         keys = [self._keys.meta, self._keys.runs]
         last, ids = await self._client.read("operations/find_run", keys, [beginning, after, _IDS])
-        return last, [bytes(run_id).decode() for run_id in ids]
+        return last, decode_members(self._keys.runs, ids)
 
 
 class _Listing:

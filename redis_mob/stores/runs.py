@@ -66,7 +66,7 @@ class RedisRunStore(MobRunStore):
             "runs/list_runs", [self._keys.meta, self._keys.runs], [place_prefix(mob_id, flow_id)]
         )
         runs: list[MobRun] = []
-        for _, run_id in sorted(map(run_id_of_place, places)):
+        for _, run_id in sorted(run_id_of_place(place, self._keys.runs) for place in places):
             if (run := await self.get_run(run_id)) is None:  # runs are never deleted
                 raise SerializationError(f"run {run_id} is listed, and its keys are gone")
             runs.append(run)

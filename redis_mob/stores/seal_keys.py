@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from redis_mob.codec.documents import decode_members
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import (
@@ -69,7 +70,8 @@ async def use_seal_keys(
             "values": list(checks.values()),
         },
     )
-    return _ids(missing), _ids(others), _ids(unverified)
+    key = keys.seal_keys
+    return decode_members(key, missing), decode_members(key, others), decode_members(key, unverified)
 
 
 async def retire_seal_keys(client: Client, keys: Keys, ids: Sequence[str]) -> None:
@@ -87,7 +89,3 @@ def _other_keys(records: Iterable[SecretRecord], ring: SealKeyring, ids: Sequenc
         if (id := key_id_of(one.secret)) is not None and id in ids and not opens.get(id, False):
             opens[id] = ring.opens(one.mob_id, one.kind, one.secret)
     return [id for id, does in opens.items() if not does]
-
-
-def _ids(reply: list[bytes]) -> list[str]:
-    return [id.decode() for id in reply]

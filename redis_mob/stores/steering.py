@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from redis_mob.codec.arguments import duration
+from redis_mob.codec.documents import decode_members
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.moves import release_name
 from redis_mob.codec.run_copies import checked_copy
@@ -49,7 +50,7 @@ class RedisSteeringStore(SteeringStore):
 
     async def deletions(self) -> tuple[str, ...]:
         found = await self._client.read("steering/deletions", [self._keys.meta, self._keys.deletions])
-        return tuple(sorted(bytes(run_id).decode() for run_id in found))
+        return tuple(sorted(decode_members(self._keys.deletions, found)))
 
     async def limit_loads(self, mob_id: str, flow_id: str, limits: Sequence[Limit]) -> tuple[LimitLoad, ...]:
         return await limit_loads(self._client, self._keys, mob_id, flow_id, limits)

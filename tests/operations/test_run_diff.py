@@ -84,6 +84,12 @@ async def test_times_stand_for_the_events_before_them(storage: MobStorage) -> No
     assert diff.changes[0].model_dump() == {"part": "status", "name": "", "before": None, "after": "failed"}
 
 
+@pytest.mark.parametrize("cursors", [(2**64, 1), (0, 2**64), (-1, 0), (0, 10**5000)])
+async def test_what_is_no_cursor_is_refused(storage: MobStorage, cursors: tuple[int, int]) -> None:
+    with pytest.raises(ValidationError, match=r"(before|after) must be"):
+        await FleetAdmin(storage).diff("00000000-0000-4000-8000-000000000000", *cursors)
+
+
 async def test_what_cannot_be_compared(storage: MobStorage) -> None:
     run_id, admin = await failed_chain(storage), FleetAdmin(storage)
     with pytest.raises(NotFoundError, match=f"run {run_id} was there neither at cursor 0 nor at cursor 0"):

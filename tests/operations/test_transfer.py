@@ -257,6 +257,9 @@ async def test_what_is_no_export_is_refused_by_its_line(storage: MobStorage, tar
         ([header, line], "line 2: the definition of run"),
         ([header, definition, "{}"], "line 3: "),
         ([header, definition, broken], "line 3: run.status"),
+        ([header.replace(":2}", ":2.0}")], "line 1: this is no export of runs"),
+        ([header.replace(":2}", ":true}")], "line 1: this is no export of runs"),
+        ([header, '{"runs": false}'], "line 2: the export has False runs"),
         ([header, definition, other], "is about something else"),
         ([header, '{"definition": {}}'], "line 2: "),
         ([header], "the export was cut: it ends with line 1"),
@@ -325,6 +328,15 @@ async def test_runs_with_supervisors_and_items_come_in(storage: MobStorage, targ
     lines = await lines_of(storage, run.run_id)
     assert await imported(target, lines) == {run.run_id: True}
     assert await lines_of(target, run.run_id) == lines
+
+
+NO_LINES: list[Any] = [[True], [{}], [None], [b"{}"], 5, "{}", {}, None]
+
+
+@pytest.mark.parametrize("lines", NO_LINES, ids=repr)
+async def test_what_are_no_lines_is_refused(target: MobStorage, lines: Any) -> None:
+    with pytest.raises(ValidationError, match="line"):
+        await imported(target, lines)
 
 
 async def test_an_export_that_was_cut_says_so_once_its_runs_are_stored(storage: MobStorage, target: MobStorage) -> None:
