@@ -70,10 +70,11 @@ def read_seal_keys(file: Path | None) -> SealKeyring | None:
     """
     if file is None:
         return None
+    from redis_mob.models.documents import TEXT_ENCODING
     from redis_mob.security.sealing import SealKeyring
 
     try:
-        return SealKeyring.from_text(file.read_text(encoding="utf-8-sig"))
+        return SealKeyring.from_text(file.read_text(encoding=TEXT_ENCODING))
     except OSError as error:
         raise ValidationError(f"--seal-keys {file}: {error.strerror or error}") from None
     except UnicodeDecodeError:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from redis_mob.errors import ValidationError, shown
+from redis_mob.models.documents import BYTE_ORDER_MARK, TEXT_ENCODING
 
 MOST_BYTES = 4096
 
@@ -16,8 +17,8 @@ def secret_in(file: str | None, option: str = "--secret-file", *, most: int = MO
         return None
     try:
         if file == "-":
-            return sys.stdin.read(most).strip()
-        with Path(file).open(encoding="utf-8") as opened:
+            return sys.stdin.read(most).removeprefix(BYTE_ORDER_MARK).strip()
+        with Path(file).open(encoding=TEXT_ENCODING) as opened:
             return opened.read(most).strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"

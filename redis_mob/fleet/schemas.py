@@ -13,6 +13,7 @@ from redis_mob.kernel.diagnostics import Severity
 from redis_mob.kernel.path_rules import validate_paths_with
 from redis_mob.kernel.schema_paths import inline_schema, schema_of
 from redis_mob.models.base import MAX_VALUE_DEPTH, check_json, check_value
+from redis_mob.models.documents import TEXT_ENCODING
 from redis_mob.models.flow_spec import FlowSpec
 
 
@@ -127,7 +128,7 @@ def _json(reference: str) -> Any:
         if reference.lstrip()[:1] in ("{", "["):  # no path of a file: it was meant as JSON
             raise
         try:
-            schema = json.loads(Path(reference).read_text(encoding="utf-8-sig"))
+            schema = json.loads(Path(reference).read_text(encoding=TEXT_ENCODING))
         except OSError as missing:
             raise ValueError(f"{shown(reference)}: {missing.strerror}") from error
     if not isinstance(schema, dict | bool):

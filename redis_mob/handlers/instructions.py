@@ -8,6 +8,7 @@ from pathlib import Path
 from redis_mob.errors import shown
 from redis_mob.fleet.step_context import PreviousFailure, StepContext, StepFailed
 from redis_mob.models.definition import PathSkill
+from redis_mob.models.documents import TEXT_ENCODING
 
 
 async def instructions_of(ctx: StepContext, system: str | None) -> str:
@@ -30,7 +31,7 @@ def told_failure(failure: PreviousFailure) -> str:
 
 def _read(name: str, path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding=TEXT_ENCODING)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise StepFailed(f"skill {shown(name)}: {shown(path)} cannot be read: {reason}", retryable=False) from None

@@ -35,6 +35,9 @@ _OF_RUNNING_MOB = ("session_cleanup_policy", "is_implicit")
 _BESIDE = ("retention",)
 """Tables of a file that are no part of the definition; see models/mob_retention."""
 
+TEXT_ENCODING = "utf-8-sig"
+"""How files that people write are read: some editors begin them with a mark, which is no part of the text."""
+
 BYTE_ORDER_MARK = "\ufeff"
 """What some editors put at the beginning of a UTF-8 text; it belongs to no format that is read here."""
 

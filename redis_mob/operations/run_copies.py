@@ -17,6 +17,7 @@ from redis_mob.codec.definitions import digests_of
 from redis_mob.errors import CasConflictError, InternalError, NotFoundError, ValidationError, shown
 from redis_mob.models.base import Model, SortedDict, json_text
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.documents import BYTE_ORDER_MARK
 from redis_mob.models.events import MobEvent
 from redis_mob.models.problems import problems
 from redis_mob.models.run_copy import CheckpointsCopy, EventCopy, ExecutionCopy, ItemsCopy, RunCopy, SignalCopy
@@ -179,6 +180,8 @@ class _Importer:
         if not text.strip():
             return None
         self._line += 1
+        if self._line == 1:
+            text = text.removeprefix(BYTE_ORDER_MARK)
         document = self._document(text)
         if self._line == 1:
             self._is_whole = check_header(line, document) == _WITHOUT_END

@@ -330,6 +330,12 @@ async def test_runs_with_supervisors_and_items_come_in(storage: MobStorage, targ
     assert await lines_of(target, run.run_id) == lines
 
 
+async def test_an_export_may_begin_with_a_byte_order_mark(storage: MobStorage, target: MobStorage) -> None:
+    run = await run_flow(storage, FAN_IN, lambda _: 1)
+    header, *lines = await lines_of(storage, run.run_id)
+    assert await imported(target, [f"\ufeff{header}", *lines]) == {run.run_id: True}
+
+
 NO_LINES: list[Any] = [[True], [{}], [None], [b"{}"], 5, "{}", {}, None]
 
 
