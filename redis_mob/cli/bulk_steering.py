@@ -12,7 +12,6 @@ from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
 from redis_mob.cli.exit_status import ExitStatus
-from redis_mob.cli.known_names import unknown_names
 from redis_mob.cli.run_choice import RunChoice
 from redis_mob.cli.run_list import PAUSED
 from redis_mob.cli.steering import Act, confirmed, steer
@@ -23,6 +22,7 @@ from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunSummary
 from redis_mob.operations.bulk import SteeredRun
 from redis_mob.operations.fleet_admin import FleetAdmin
+from redis_mob.operations.known_names import unknown_names
 from redis_mob.security.sealing import SealKeyring
 
 _NAMED = 5

@@ -14,7 +14,6 @@ from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.columns import SHORT_ID, table_lines
 from redis_mob.cli.endings import usable_url
 from redis_mob.cli.existing import existing
-from redis_mob.cli.known_names import unknown_names
 from redis_mob.cli.printing import Paper
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.cli.words import attributes_text, duration_text, time_text
@@ -24,6 +23,7 @@ from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
 from redis_mob.operations.admin.run_lists import RunLists
 from redis_mob.operations.budget_lines import BudgetLine
+from redis_mob.operations.known_names import unknown_names
 from redis_mob.operations.run_activity import RunActivity, activities
 from redis_mob.operations.run_usage import usage_of
 from redis_mob.storage import MobStorage

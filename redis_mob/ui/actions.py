@@ -15,6 +15,7 @@ from redis_mob.errors import NotFoundError, ValidationError, shown
 from redis_mob.fleet.signals import Signals
 from redis_mob.operations.audit import OperatorAction, record
 from redis_mob.operations.forking import UNCHANGED
+from redis_mob.operations.known_names import unknown_names
 from redis_mob.past.run_events import checked_run_id
 from redis_mob.ui.answers import body, reply
 from redis_mob.ui.context import PageServices, User, operator, services
@@ -240,6 +241,8 @@ async def _on_flow(
         return mob
 
     async def change() -> Any:
-        return {"done": await act(place, mob, flow, sent)}
+        is_done, mistyped = await act(place, mob, flow, sent), await unknown_names(place.storage, mob, flow)
+        # a flow may be paused before its first run, or its name is wrong: the command says so too
+        return {"done": is_done} if mistyped is None else {"done": is_done, "note": mistyped}
 
     return await done_once(request, user, did, mob_of_flow, sent.model_dump(mode="json"), change)

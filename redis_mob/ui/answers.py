@@ -104,11 +104,12 @@ def status_of(error: RedisMobError) -> int:
     return next((status for status, kinds in _STATUSES if isinstance(error, kinds)), 500)
 
 
-def number_in(request: Request, name: str, default: int, most: int = U64_MAX) -> int:
-    """A whole number of the query, from 0; `most` at most. Raises ValidationError for what is none."""
+def number_in(request: Request, name: str, default: int, most: int = U64_MAX, *, least: int = 0) -> int:
+    """A whole number of the query, from `least`; `most` at most. Raises ValidationError for what is none."""
     text = request.query_params.get(name)
     if text is None or text == "":
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(U64_MAX))) or int(text) > U64_MAX:
-        raise ValidationError(f"{name} is {shown(text)}: give a whole number from 0")
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(U64_MAX))
+    if not is_number or not least <= int(text) <= U64_MAX:
+        raise ValidationError(f"{name} is {shown(text)}: give a whole number from {least}")
     return min(int(text), most)

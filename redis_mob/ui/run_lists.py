@@ -48,7 +48,7 @@ def routes() -> list[Route]:
 async def runs(request: Request) -> Response:
     """A page of runs, the newest first. With a text: the run whose id begins so, or those whose rows contain it."""
     at, which = services(request), _conditions(request)
-    limit = max(number_in(request, "limit", 50, MOST_RUNS), 1)
+    limit = number_in(request, "limit", 50, MOST_RUNS, least=1)
     after = request.query_params.get("after") or None
     text = request.query_params.get("text", "").strip()
     if text and after is None and (found := await _by_id(at, text)) is not None:
@@ -84,7 +84,7 @@ async def mobs(request: Request) -> Response:
 
 async def asks(request: Request) -> Response:
     """What waits for an answer, the oldest first."""
-    limit = max(number_in(request, "limit", 50, MOST_ASKS), 1)
+    limit = number_in(request, "limit", 50, MOST_ASKS, least=1)
     found = await services(request).admin.inbox(limit=limit, after=_place(request.query_params.get("after")))
     following = "~".join((found[-1].place[0].isoformat(), *found[-1].place[1:])) if len(found) == limit else None
     told = [clipped(ask.model_dump(mode="json"), MOST_BYTES) for ask in found]

@@ -94,7 +94,7 @@ async def events(request: Request) -> Response:
     summary = await at.storage.operations.summary(run_id)
     if summary is None:
         raise gone_or(NotFoundError.of_run(run_id, at.storage.namespace), request, run_id)
-    limit = max(number_in(request, "limit", 200, MOST_EVENTS), 1)
+    limit = number_in(request, "limit", 200, MOST_EVENTS, least=1)
     after = number_in(request, "after", 0)
     if not after:
         after = await beginning_of(at.storage.events, run_id, summary.launched_at or summary.created_at)

@@ -168,6 +168,33 @@ async def test_a_flow_is_paused_and_goes_on(page: httpx.AsyncClient, storage: Mo
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "note"),
+    [
+        ("nomob/noflow", f"no run here is of mob 'nomob'; nearest: '{CHAIN.id}'"),
+        (f"{CHAIN.id}/%00", f"no run here is of flow '\\x00' of mob '{CHAIN.id}'; nearest: '{FLOW}'"),
+    ],
+)
+async def test_a_flow_that_no_run_has_is_noted(
+    page: httpx.AsyncClient, storage: MobStorage, path: str, note: str
+) -> None:
+    await Fleet(storage, CHAIN).start(FLOW)
+    for action in ("pause", "resume"):
+        answer = await post(page, f"/api/flows/{path}/{action}", f"key-{action}")
+        assert answer.json() == {"done": True, "note": note}
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "1.0"])
+async def test_a_limit_below_one_is_refused(page: httpx.AsyncClient, storage: MobStorage, limit: str) -> None:
+    run_id = await Fleet(storage, CHAIN).start(FLOW)
+    for path in ("runs", "asks", f"runs/{run_id}/events"):
+        answer = await page.get(f"/api/{path}", params={"limit": limit})
+        assert (answer.status_code, answer.json()["error"]["message"]) == (
+            400,
+            f"limit is '{limit}': give a whole number from 1",
+        )
+
+
 async def test_terminate_and_delete_end_a_run(page: httpx.AsyncClient, storage: MobStorage) -> None:
     run_id = await Fleet(storage, CHAIN).start(FLOW)
     assert (await post(page, f"/api/runs/{run_id}/terminate")).json() == {"done": True}
