@@ -29,9 +29,6 @@ _PAGE = 500
 Put = Callable[..., None]
 """Takes the name of a table and the values of a row; JSON comes as bytes."""
 
-_GREATEST_INTEGER = 2**63 - 1
-"""SQLite has no greater one."""
-
 
 async def export_database(storage: MobStorage, path: Path, *, with_secrets: bool) -> Counter[str]:
     """Write a new mob.db of 0.6; returns how much of each kind is in it, and how much was left out.
@@ -168,7 +165,7 @@ class _Export:
                 self._put(schemas.SUPERVISORS, mob_id, record.model_dump_json().encode())
                 self._counts["supervisors"] += 1
         for mob_id, overlay in await self._storage.transfers.overlays():
-            if overlay.generation > _GREATEST_INTEGER:
+            if overlay.generation > schemas.GREATEST_INTEGER:
                 self._counts["overlays left out, whose generation has more than 63 bits"] += 1
                 continue
             if self._of_0_6 and overlay.status in schemas.LATER_STATUSES:

@@ -183,3 +183,6 @@ COLUMNS: Mapping[str, int] = {
     RECORDS: 3,
 }
 """How many columns each of these tables has as it is created here."""
+
+SMALLEST_INTEGER, GREATEST_INTEGER = -(2**63), 2**63 - 1
+"""The integers that SQLite has."""
