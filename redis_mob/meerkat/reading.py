@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from redis_mob.errors import ValidationError, shortened
-from redis_mob.meerkat.header import HEADER
+from redis_mob.errors import ValidationError, shortened, shown
+from redis_mob.meerkat.header import HEADER, is_regular
 from redis_mob.meerkat.schemas import LEDGER, LEDGER_COLUMNS, Schema, recognized
 
 Row: TypeAlias = dict[str, Any]
 """A row: the values of SQLite by column; text that is no UTF-8 has its bytes as surrogates."""
+
+_HIDDEN = 1
+"""What `PRAGMA table_xinfo` says of columns of virtual tables that are no part of their rows."""
+
+_NAMES_OF_ROWID = ("rowid", "_rowid_", "oid")
+"""Names that SQLite has for the rowid, each unless a column has it; letters are alike in either case."""
 
 
 class MobDatabase:
@@ -24,28 +30,37 @@ class MobDatabase:
         self.path = path
         self._connection = connection
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-        tables = {str(name): self._columns(name) for (name,) in names if not name.startswith("sqlite_")}
+        tables = {
+            _named(path, "table", name): self._columns(name) for (name,) in names if not name.startswith("sqlite_")
+        }
         self.schema: Schema = recognized(shortened(path), tables, self._ledger(tables.get(LEDGER, ())))
         self.counts: dict[str, int] = {}
         self._without_rowid = {str(one[1]) for one in connection.execute("PRAGMA table_list") if one[4]}
         self.fingerprint = self._looked_through()
 
     def rows(self, table: str, *, after: int | None = None) -> Iterator[tuple[int, Row]]:
-        """(rowid, row) of a table in the order of the rowids, those after one."""
+        """(rowid, row) of a table in the order of the rowids, those after one.
+
+        A table without rowids, or one whose columns have taken all names of them, is read in the order of SQLite, and
+        as a whole; its rows are numbered.
+        """
         columns = self.schema.tables[table]
         names = ", ".join(map(_quoted, columns))
-        has_rowid = table not in self._without_rowid
-        where = " WHERE rowid > ? ORDER BY rowid" if has_rowid else ""
-        found = self._connection.execute(
-            # the names are those of the file, in quotes
-            f"SELECT {'rowid' if has_rowid else '0'}, {names} FROM {_quoted(table)}{where}",  # noqa: S608
-            (-(2**63) if after is None else after,) if has_rowid else (),
-        )
-        for rowid, *values in found:
-            yield rowid, dict(zip(columns, values, strict=True))
+        rowid = None if table in self._without_rowid else _name_of_rowid(columns)
+        read, of = f"SELECT {rowid or 'NULL'}, {names}", f"FROM {_quoted(table)}"  # the names of the file, in quotes
+        if rowid is None:
+            found = self._connection.execute(f"{read} {of}")
+        elif after is None:
+            found = self._connection.execute(f"{read} {of} ORDER BY {rowid}")
+        else:
+            found = self._connection.execute(f"{read} {of} WHERE {rowid} > ? ORDER BY {rowid}", (after,))
+        for number, (given, *values) in enumerate(found, 1):
+            yield number if rowid is None else given, dict(zip(columns, values, strict=True))
 
     def _columns(self, table: str) -> tuple[str, ...]:
-        return tuple(str(column[1]) for column in self._connection.execute(f"PRAGMA table_info({_quoted(table)})"))
+        """The columns that a SELECT can name; those that are computed from others are among them."""
+        found = self._connection.execute(f"PRAGMA table_xinfo({_quoted(table)})")
+        return tuple(_named(self.path, f"column of table {table}", one[1]) for one in found if one[6] != _HIDDEN)
 
     def keys(self, table: str) -> list[str]:
         """The columns of the primary key of a table, in its order."""
@@ -90,6 +105,8 @@ def opened(path: Path) -> Generator[MobDatabase]:
 
 def _check(path: Path) -> None:
     try:
+        if not is_regular(path):
+            raise ValidationError(f"{shortened(path)} is no regular file: a database of SQLite cannot be read from it")
         with path.open("rb") as file:
             start = file.read(len(HEADER))
     except OSError as error:
@@ -104,12 +121,20 @@ def _connected(path: Path) -> sqlite3.Connection:
     """A connection that cannot write, in a transaction.
 
     A database in WAL mode needs its side files; on a medium where they cannot be made, and without any, no other
-    program can be writing either, so that it is read as one that does not change.
+    program can be writing either, so that it is read as one that does not change. One with a rollback journal holds
+    half a transaction, which only a connection that writes can undo.
     """
-    address = path.resolve().as_uri()
-    connection = _begun(f"{address}?mode=ro")
-    if connection is None and not _log_of(path):
-        connection = _begun(f"{address}?mode=ro&immutable=1")
+    file = path.resolve()  # beside which SQLite looks, and not beside a link to it
+    connection = _begun(f"{file.as_uri()}?mode=ro")
+    if connection is not None:
+        return connection
+    if _is_used(file, "-journal"):
+        raise ValidationError(
+            f"{shortened(path)} has a rollback journal beside it: a program ended in the middle of a transaction, of "
+            "which a part is in the file. Undo that once with `sqlite3 FILE .schema`, "
+            "where the file and its directory can be written, and import it then"
+        )
+    connection = None if _is_used(file, "-wal") else _begun(f"{file.as_uri()}?mode=ro&immutable=1")
     if connection is None:
         raise ValidationError(
             f"{shortened(path)} has a write-ahead log beside it, and its directory cannot be written: copy the "
@@ -139,9 +164,15 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def _log_of(path: Path) -> bool:
-    log = path.with_name(f"{path.name}-wal")
-    return log.exists() and log.stat().st_size > 0
+def _is_used(file: Path, suffix: str) -> bool:
+    """Whether a side file of a database holds something: one that is done with is empty, or begins with a zero."""
+    try:
+        with file.with_name(file.name + suffix).open("rb") as side:
+            return side.read(1) not in (b"", b"\0")
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> ValidationError:
@@ -151,6 +182,23 @@ def _unreadable(path: Path, error: sqlite3.Error) -> ValidationError:
         f"{shortened(path)} cannot be read as a database: {error}. It is damaged, or only half of it was written: "
         "`sqlite3 FILE .recover` saves what can be read into a new one"
     )
+
+
+def _named(path: Path, what: str, name: str) -> str:
+    """The name of a table or column, which stands in statements. Raises ValidationError for one that cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValidationError(
+            f"{shortened(path)} has a {shortened(what)} whose name is no UTF-8, {shown(name)}: rename it with sqlite3"
+        ) from None
+    return name
+
+
+def _name_of_rowid(columns: Iterable[str]) -> str | None:
+    """A name that stands for the rowid in a table of these columns; None if the columns have all of them."""
+    taken = {name.lower() for name in columns}
+    return next((name for name in _NAMES_OF_ROWID if name not in taken), None)
 
 
 def _quoted(name: str) -> str:

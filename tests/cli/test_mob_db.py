@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -76,12 +77,15 @@ def test_a_row_that_cannot_be_read_is_named_and_ends_with_1(here: Here, tmp_path
         (("import", "missing.db"), "missing.db cannot be read"),
         (("import", "empty.db"), "is empty"),
         (("import", "text.db"), "is no SQLite database"),
+        (("import", "/dev/zero"), "/dev/zero is no regular file"),
+        (("import", "pipe.jsonl"), "is no regular file: what a pipe has is read as -"),
+        (("import", "pipe.db", "--dry-run"), "is no regular file"),
         (("import", "newer.db"), "version 99 of the tables"),
         (("import", "mob.db", "--skip-existing"), "--skip-existing is for exported runs: "),
         (("import", "runs.jsonl", "--dry-run"), "runs.jsonl has exported runs"),
         (("import", "lines.jsonl", "--dry-run"), "lines.jsonl is neither a mob.db nor what `redis-mob export` writes"),
         (("import", "seal.keys"), "seal.keys is neither a mob.db nor what `redis-mob export` writes"),
-        (("import", "later.jsonl"), "later.jsonl has the lines of a namespace as a later release writes them"),
+        (("import", "later.jsonl"), "later.jsonl has lines of version 2"),
         (("export", "--mob-db", "out.db", "--all"), "leave out RUN, --all, --output and conditions"),
         (("export", "--lines", "out.jsonl", "--status", "failed"), "leave out RUN, --all, --output and conditions"),
         (("export", "--all", "--with-secrets"), "are for --mob-db"),
@@ -97,6 +101,8 @@ def test_bad_words_and_files_are_usage_errors(here: Here, tmp_path: Path, words:
     (tmp_path / "runs.jsonl").write_text('{"format":"redis_mob runs","version":2}\n')
     (tmp_path / "seal.keys").write_text(SealKey.generate("team-1").to_text())
     (tmp_path / "later.jsonl").write_text('{"format":"redis_mob namespace","version":2}\n')
+    os.mkfifo(tmp_path / "pipe.db")
+    os.mkfifo(tmp_path / "pipe.jsonl")
     made(tmp_path / "newer.db", [event_row(1)], version=99)
     ended = here(*(str(tmp_path / word) if "." in word else word for word in words))
     assert ended.status == 2, ended.err
