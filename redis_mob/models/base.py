@@ -7,7 +7,6 @@ would compile each annotation once more, which takes a fifth of the time in whic
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeGuard, TypeVar, cast, get_args
@@ -15,14 +14,12 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
-    PlainSerializer,
     Strict,
     ValidationError,
     WithJsonSchema,
@@ -34,6 +31,8 @@ from redis_mob.errors import shown
 from redis_mob.models.duplicates import repeated_field
 from redis_mob.models.json_check import refuse_what_is_no_json
 from redis_mob.models.making import defaults_of, made
+from redis_mob.models.timestamp import Timestamp as Timestamp
+from redis_mob.models.timestamp import format_timestamp as format_timestamp
 
 SCHEMA_VERSION = 6
 """The version that runs and stored events carry (contract: json-10, json-14)."""
@@ -326,32 +325,6 @@ RunId = Annotated[str, BeforeValidator(canonical_run_id)]
 """Text of a UUID; read in any spelling, written lower-case and hyphenated."""
 
 Uuid = RunId
-
-
-def format_timestamp(value: datetime) -> str:
-    """RFC 3339 in UTC with `Z`; the fraction is left out or has three or six digits (contract: json-6)."""
-    if value.utcoffset() is None:
-        raise ValueError(f"{value.isoformat()} has no zone")
-    if value.microsecond == 0:
-        timespec = "seconds"
-    else:
-        timespec = "milliseconds" if value.microsecond % 1000 == 0 else "microseconds"
-    return value.astimezone(UTC).isoformat(timespec=timespec).removesuffix("+00:00") + "Z"
-
-
-def _to_utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from None
-
-
-Timestamp = Annotated[
-    AwareDatetime,
-    AfterValidator(_to_utc),
-    PlainSerializer(format_timestamp, return_type=str, when_used="json"),
-]
-"""A moment in UTC with microseconds; longer fractions are truncated, naive times refused (contract: store-7)."""
 
 
 def json_equal(a: Any, b: Any) -> bool:
