@@ -103,8 +103,6 @@ class Model(BaseModel):
         frozen=True,
         strict=True,
         extra="allow",
-        validate_by_name=True,
-        validate_by_alias=True,
         serialize_by_alias=True,
         defer_build=True,  # a program needs few of the models, and all would take a quarter second when it begins
         ser_json_inf_nan="constants",  # so that reading back what is no JSON number refuses it; null would pass
@@ -114,8 +112,8 @@ class Model(BaseModel):
         __pydantic_extra__: dict[str, JsonValue]
 
     def __init__(self, /, **data: Any) -> None:
-        # as pydantic's own, which this is called in place of
-        self.__pydantic_validator__.validate_python(data, self_instance=self)
+        # as pydantic's own, which this is called in place of; documents are read by the names of the wire alone
+        self.__pydantic_validator__.validate_python(data, self_instance=self, by_name=True)
         if self.__pydantic_extra__:
             raise _unknown_names(type(self), self.__pydantic_extra__)
 

@@ -23,13 +23,13 @@ def unknown_keys(value: object, document: object, path: str = "") -> Iterator[st
     match value, document:
         case Model(), dict():
             table = cast("dict[str, Any]", document)
-            # a field with an alias is read by either name, and documents have the alias
+            # documents have the alias of a field that has one
             fields = {one.alias or name: name for name, one in type(value).model_fields.items()}
             for key in table:
-                if key not in fields and key not in fields.values():
+                if key not in fields:
                     yield unknown_key(below(path, key), nearest(key, fields))
-            for spelled, name in fields.items():
-                for key in {spelled, name} & table.keys():
+            for key, name in fields.items():
+                if key in table:
                     yield from unknown_keys(vars(value)[name], table[key], below(path, key))
         case dict(), dict():
             table = cast("dict[str, Any]", document)
