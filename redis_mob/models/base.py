@@ -304,6 +304,15 @@ def canonical_run_id(value: object) -> str:
     raise ValueError(f"a UUID is needed, not {shown(value)}")
 
 
+def read_uuid(value: object) -> str:
+    """As `canonical_run_id`, for validators of fields: what is told of a document does not show what is in it."""
+    try:
+        return canonical_run_id(value)
+    except ValueError:
+        pass
+    raise ValueError("a UUID is needed")
+
+
 def is_canonical_uuid(value: object) -> TypeGuard[str]:
     """Whether this is the text of a UUID as it is written here."""
     return isinstance(value, str) and _CANONICAL_UUID.fullmatch(value) is not None
@@ -319,7 +328,7 @@ def is_empty(value: object) -> bool:
     return value is not None and not value
 
 
-RunId = Annotated[str, BeforeValidator(canonical_run_id)]
+RunId = Annotated[str, BeforeValidator(read_uuid)]
 """Text of a UUID; read in any spelling, written lower-case and hyphenated."""
 
 Uuid = RunId

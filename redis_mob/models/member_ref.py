@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import Field, model_validator
 
-from redis_mob.models.base import Uuid, canonical_run_id, is_none
+from redis_mob.models.base import Uuid, is_none, read_uuid
 from redis_mob.models.ids import KeyBytes
 from redis_mob.models.secret import SecretAdapter, SecretModel
 
@@ -15,7 +15,7 @@ def _one_session(value: object) -> object:
         return value
     fields = cast("dict[str, Any]", value)
     given = [fields.get("bridge_session_id"), fields.get("session_id")]
-    sessions = [canonical_run_id(text) for text in given if text is not None]
+    sessions = [read_uuid(text) for text in given if text is not None]
     others = {key: item for key, item in fields.items() if key not in ("session_id", "bridge_session_id")}
     return {**others, "session_id": sessions[0]} if sessions else others
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
 from redis_mob.models.base import Model
+from redis_mob.models.problems import without_tag
 
 T = TypeVar("T")
 
@@ -109,16 +110,28 @@ FIRST_READ, THEN_READ = "(first)", "(then)"
 def without_input(error: ValidationError) -> ValidationError:
     """The same problems in the same places, without what was given, and without the errors that led to them.
 
-    Where a value was read in two ways, the problems of the first are told.
+    Where a value was read in two ways, the problems of the first are told, unless it is none of those that are read so.
     """
+    found = error.errors(include_url=False, include_input=False)
+    none_of_first = {
+        one["loc"][:-1] for one in found if one["loc"][-1:] == (FIRST_READ,) and one["type"] == "union_tag_invalid"
+    }
+
+    def is_told(problem: ErrorDetails) -> bool:
+        place = problem["loc"]
+        for number, part in enumerate(place):
+            if part in (FIRST_READ, THEN_READ) and (place[:number] in none_of_first) != (part == THEN_READ):
+                return False
+        return True
+
     problems = [
         InitErrorDetails(
-            type=_known(problem["type"], problem["msg"]),
-            loc=tuple(part for part in problem["loc"] if part != FIRST_READ),
+            type=_known(problem["type"], without_tag(problem)),
+            loc=tuple(part for part in problem["loc"] if part not in (FIRST_READ, THEN_READ)),
             input=None,
         )
-        for problem in error.errors(include_url=False, include_context=False, include_input=False)
-        if THEN_READ not in problem["loc"]
+        for problem in found
+        if is_told(problem)
     ]
     return ValidationError.from_exception_data(error.title, problems, hide_input=True)
 

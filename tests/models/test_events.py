@@ -83,7 +83,7 @@ REFUSED = {
     "generation_float": "generation",
     "generation_too_big": "generation",
     "pubkey_short": "pubkey: a key has 32 bytes, not 3",
-    "peer_id_not_uuid": "peer_id: a UUID is needed, not 'nope'",
+    "peer_id_not_uuid": "peer_id: a UUID is needed",
     "kickoff_unknown_phase": "phase",
     "labels_null": "labels",
     "continuity_unknown": "continuity_intent",

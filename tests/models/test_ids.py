@@ -37,7 +37,7 @@ def test_run_ids(line: dict[str, Any]) -> None:
         return
     with pytest.raises(ValidationError) as refused:
         FlowCanceled.model_validate_json(text)
-    assert problems(refused.value) == f"run_id: a UUID is needed, not {line['input']!r}"
+    assert problems(refused.value) == "run_id: a UUID is needed"
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ TRUNCATED = {"updated_nanos": "2026-03-01T12:00:00Z"}
 REFUSED = {
     "ref_session_neither": "session_id",
     "ref_no_kind": "kind",
-    "ref_unknown_kind": "ghost",
-    "ref_session_not_uuid": "a UUID is needed, not 'x'",
+    "ref_unknown_kind": "kind must be one of 'session', 'backend_peer'",
+    "ref_session_not_uuid": "normalized_member_ref.session: a UUID is needed",
     "ref_peer_no_address": "address",
     "ref_peer_pubkey_short": "pubkey",
     "ref_text": "normalized_member_ref",

@@ -34,7 +34,7 @@ REFUSED = {
     "flow_state_field_missing": "flow_state.last_granted_loop",
     "ledger_status_pascal": "step_ledger.0.status",
     "frames_null": "frames",
-    "authority_unknown_variant": "CancelFlow",
+    "authority_unknown_variant": "input must be one of 'RunFlow'",
 }
 """What our error names, for each run that the crate refuses; those of a field u32 name it, whichever it is."""
 
@@ -83,10 +83,10 @@ def test_storable_inputs_roundtrip(line: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "line", [line for line in named("wire/authority_inputs.jsonl") if not line.values[0]["storable"]]
 )
-def test_other_inputs_are_refused_by_name(line: dict[str, Any]) -> None:
+def test_other_inputs_are_refused_with_those_that_are_known(line: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as refused:
         FLOW_AUTHORITY_INPUT.validate_json(json.dumps(line["value"]))
-    assert line["value"]["input"] in problems(refused.value)
+    assert problems(refused.value).startswith("input must be one of 'RunFlow', 'CreateRunSeed', ")
 
 
 def fresh() -> dict[str, Any]:

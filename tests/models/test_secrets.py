@@ -96,11 +96,15 @@ BROKEN: dict[str, tuple[Any, Any]] = {
     "token_in_overlay_ref": (ExternalBindingOverlayRecord, {**OVERLAY, "normalized_member_ref": broken_peer()}),
     "token_in_ref": (BackendPeerMemberRef, broken_peer()),
     "ref": (MEMBER_REF, broken_peer()),
+    "ref_of_a_kind": (MEMBER_REF, broken_peer(kind=TOKEN)),
+    "ref_of_a_kind_that_is_no_text": (MEMBER_REF, broken_peer(kind={TOKEN: 1})),
+    "ref_of_a_session": (MEMBER_REF, {"kind": "session", "session_id": {TOKEN: 1}}),
     "ref_without_kind": (MEMBER_REF, broken_peer(kind=None)),
     "kind": (MOB_EVENT_KIND, {**SPAWNED, "bridge_member_ref": broken_peer()}),
     "spawned": (MemberSpawned, {**SPAWNED, "bridge_member_ref": broken_peer()}),
     "spawned_field_missing": (MemberSpawned, {"bridge_member_ref": PEER}),
     "new_event": (NewMobEvent, {"mob_id": "m", "kind": {**SPAWNED, "bridge_member_ref": broken_peer()}}),
+    "event_of_a_kind": (MobEvent, {**EVENT, "kind": {"type": {TOKEN: 1}}}),
     "event": (MobEvent, {**EVENT, "kind": {**SPAWNED, "bridge_member_ref": broken_peer(kind="ghost")}}),
 }
 
