@@ -10,6 +10,7 @@ from redis_mob.codec.definitions import spec_of
 from redis_mob.codec.documents import encode_document, encode_name
 from redis_mob.codec.ledgers import microseconds
 from redis_mob.codec.realm_profiles import profile_named
+from redis_mob.codec.unknown_fields import with_unknown_fields
 from redis_mob.errors import CasConflictError, ValidationError, shown
 from redis_mob.models.base import MOST_COUNTED
 from redis_mob.models.definition import MobDefinition
@@ -32,17 +33,14 @@ def checked_events(events: Sequence[MobEvent], after: int, newest: int) -> tuple
             )
         last = cursor
         cursors.append(cursor)
-        more: dict[str, Any] = event.model_extra or {}
         # the fields are checked where they are encoded
-        found.append(
-            NewMobEvent.model_construct(
-                mob_id=fields.get("mob_id"),
-                timestamp=moment("timestamp", fields.get("timestamp")),
-                kind=fields.get("kind"),
-                envelope=fields.get("envelope"),
-                **more,
-            )
+        new = NewMobEvent.unchecked(
+            mob_id=fields.get("mob_id"),
+            timestamp=moment("timestamp", fields.get("timestamp")),
+            kind=fields.get("kind"),
+            envelope=fields.get("envelope"),
         )
+        found.append(with_unknown_fields(new, dict(event.model_extra or {})))  # which may have any name
     return cursors, found
 
 
