@@ -21,6 +21,7 @@ from redis_mob.codec.payloads import payload
 from redis_mob.codec.run_heads import ended_identity
 from redis_mob.errors import CasConflictError, InternalError, SerializationError, shortened, shown
 from redis_mob.models.base import SCHEMA_VERSION, format_timestamp, is_none, json_text
+from redis_mob.models.duplicates import Repeating, is_as_written, object_of, repeated_in
 from redis_mob.models.events import (
     KIND_CLASSES,
     MOB_EVENT_KIND,
@@ -44,6 +45,7 @@ from redis_mob.models.flow_events import (
 from redis_mob.models.later_events import ForkJobTerminal
 from redis_mob.models.member_events import MemberSpawned
 from redis_mob.models.member_ref import MEMBER_REF
+from redis_mob.models.outer_json import NoJsonError, read_json
 from redis_mob.models.problems import problems
 from redis_mob.models.secret import SecretModel
 from redis_mob.models.unknown_event import UnknownEvent
@@ -328,29 +330,45 @@ def decode_stored_event(text: str | bytes) -> MobEvent:
     if "envelope" in event:
         raise SerializationError("stored event: envelope is no field of an event in an envelope")
     try:
-        return MobEvent.model_validate_json(json.dumps({**event, **around}))
+        read = MobEvent.model_validate_json(
+            json.dumps({**event, **around}, ensure_ascii=False, separators=(",", ":")).encode()
+        )
+    except UnicodeEncodeError:
+        raise SerializationError("stored event: a lone surrogate cannot be stored as UTF-8") from None
     except ValidationError as error:
         raise SerializationError(f"stored event: {problems(error)}") from error
+    if (twice := repeated_in(event, read)) is not None:
+        raise _given_twice(shortened(".".join(map(str, twice))))
+    return read
 
 
 def _unwrap(text: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """The event inside an envelope of a version that is read; and the envelope as its field, where it says more."""
+    is_plain = is_as_written(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
     try:
-        envelope = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise SerializationError(f"stored event: no JSON: {error}") from error
+        envelope = read_json(text, None if is_plain else object_of)
+    except NoJsonError as error:
+        raise SerializationError(f"stored event: {error}") from error
     if not isinstance(envelope, dict):
         raise SerializationError("stored event: the envelope must be an object")
     fields = cast("dict[str, Any]", envelope)
-    version = fields.get("schema_version")
-    if type(version) is not int or version < 0:
+    if isinstance(fields, Repeating) and "event" in fields.repeated:
+        raise _given_twice("event")
+    if "schema_version" not in fields:
         raise SerializationError(f"stored event: {_PRE_0_6}")
+    version = fields["schema_version"]
+    if type(version) is not int:
+        raise SerializationError("stored event: schema_version must be an integer")
     if version not in READ_SCHEMAS:
         raise SerializationError(f"stored event: {_unsupported(version)}")
     event = fields.pop("event", None)
     if not isinstance(event, dict):
         raise SerializationError("stored event: the field event is missing or no object")
     return cast("dict[str, Any]", event), {} if fields == {"schema_version": SCHEMA_VERSION} else {"envelope": fields}
+
+
+def _given_twice(path: str) -> SerializationError:
+    return SerializationError(f"stored event: {path}: the field is given twice")
 
 
 def _unsupported(version: object) -> str:

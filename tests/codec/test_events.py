@@ -97,13 +97,13 @@ REFUSED = {
     "bare_event": "pre-0.6",
     "version_5": "schema_version 5 is not supported",
     "version_7": "schema_version 7 is not supported",
-    "version_text": "pre-0.6",
-    "version_float": "pre-0.6",
+    "version_text": "schema_version must be an integer",
+    "version_float": "schema_version must be an integer",
     "no_event": "event is missing",
     "not_object": "must be an object",
     "not_json": "no JSON",
     "missing_field": "kind.flow_failed.reason: Field required",
-    "bad_run_id": "run_id: a UUID is needed, not 'not-a-uuid'",
+    "bad_run_id": "run_id: a UUID is needed",
     "ref_without_kind": "kind.bridge_member_ref",
     "ref_broken_on_other_kind": "kind.bridge_member_ref",
     "null_ref": "kind.bridge_member_ref",
@@ -316,3 +316,69 @@ def test_a_null_detail_is_kept_apart_from_a_null_report() -> None:
     encoded = encode_new_event(NewMobEvent(mob_id="m", timestamp=NOON, kind=kind))
     assert "error_report" not in json.loads(encoded.kind)
     assert json.loads(encoded.kind)["error"] == {"kind": "k", "terminal": False}
+
+
+EVENT = '{"cursor":1,"kind":{"type":"mob_completed"},"mob_id":"m","timestamp":"2026-01-01T00:00:00Z"}'
+STARTED = f'"kind":{{"type":"flow_started","run_id":"{RUN}","flow_id":"a","params":null}}'
+
+
+def stored_row(event: str, *, version: str = "6") -> str:
+    return f'{{"event":{event},"schema_version":{version}}}'
+
+
+@pytest.mark.parametrize(
+    ("row", "twice"),
+    [
+        (stored_row(EVENT.replace('"cursor":1', '"cursor":2,"cursor":1')), "cursor"),
+        (stored_row(EVENT.replace('"mob_id":"m"', '"mob_id":"m", "mob_id":"n"')), "mob_id"),
+        (stored_row(EVENT.replace('"type":"mob_completed"', '"type":"mob_reset","type":"mob_completed"')), "kind.type"),
+        (stored_row(EVENT.replace('"type":"mob_completed"', '"type":"new","type":"newer"')), "kind.type"),
+        (
+            stored_row(
+                EVENT.replace('"kind":{"type":"mob_completed"}', STARTED.replace(":null", ':null,"flow_id":"b"'))
+            ),
+            "kind.flow_id",
+        ),
+        (stored_row(EVENT)[:-1] + f',"event":{EVENT}}}', "event"),
+    ],
+)
+def test_a_field_that_a_stored_event_gives_twice_is_refused(row: str, twice: str) -> None:
+    # contract: json-2
+    with pytest.raises(SerializationError) as refused:
+        decode_stored_event(row)
+    assert str(refused.value) == f"stored event: {twice}: the field is given twice"
+
+
+def test_free_maps_and_unknown_fields_of_a_stored_event_take_the_last_value() -> None:
+    started = STARTED.replace("null", '{"a":1,"a":2},"later":{"b":1,"b":3}')
+    event = decode_stored_event(stored_row(EVENT.replace('"kind":{"type":"mob_completed"}', started)))
+    assert isinstance(event.kind, FlowStarted)
+    assert (event.kind.params, event.kind.model_extra) == ({"a": 2}, {"later": {"b": 3}})
+
+
+NEWER = EVENT.replace("mob_completed", "made_up_kind")
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (stored_row(NEWER.replace('kind"}', 'kind","v":NaN}')), "no JSON: NaN is no JSON number"),
+        (stored_row(NEWER.replace('kind"}', 'kind","v":-Infinity}')), "no JSON: -Infinity is no JSON number"),
+        (stored_row(NEWER.replace('kind"}', 'kind","v":1e999}')), "kind.v: $: inf is no JSON number"),
+        (stored_row(NEWER.replace('kind"}', 'kind","v":"\\ud800"}')), "a lone surrogate cannot be stored as UTF-8"),
+        (stored_row(NEWER.replace('"made_up_kind"', "5")), "kind.type: Input should be a valid string"),
+        (stored_row(NEWER.replace('"made_up_kind"', '{"secret":1}')), "kind.type: Input should be a valid string"),
+        (
+            stored_row(EVENT.replace('"cursor":1', '"cursor":' + "1" * 5000)),
+            "no JSON: an integer has more than 4300 digits",
+        ),
+        (stored_row(EVENT, version="6.0"), "schema_version must be an integer"),
+        (stored_row(EVENT, version="null"), "schema_version must be an integer"),
+        (stored_row(EVENT, version="-1"), "schema_version -1 is not supported; this release reads 6, 8, 9"),
+        (stored_row(EVENT, version="[" * 100_000), "no JSON: it is nested too deeply"),
+    ],
+)
+def test_what_is_wrong_with_a_stored_event_is_told_in_a_few_words(row: str, says: str) -> None:
+    with pytest.raises(SerializationError) as refused:
+        decode_stored_event(row)
+    assert str(refused.value) == f"stored event: {says}"
