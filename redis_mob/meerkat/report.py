@@ -29,6 +29,8 @@ class Report:
     came: Counter[str] = field(default_factory=Counter[str])
     already: Counter[str] = field(default_factory=Counter[str])
     verbatim: Counter[str] = field(default_factory=Counter[str])
+    left_out: Counter[str] = field(default_factory=Counter[str])
+    """What is not kept verbatim, since records are not sealed; what is known of it came."""
     failures: list[Failure] = field(default_factory=list[Failure])
     is_repeated: bool = False
     """Whether the file had been imported before as a whole; `failures` are those of that import."""
@@ -46,6 +48,7 @@ class Report:
                 "came": dict(self.came),
                 "already": dict(self.already),
                 "verbatim": dict(self.verbatim),
+                "left_out": dict(self.left_out),
                 "failed": [asdict(one) for one in self.failures],
                 "failed_left_out": self.failures_left_out,
             }
@@ -62,6 +65,7 @@ class Report:
             there = f", {self.already[kind]:,} were there already" if self.already[kind] else ""
             lines.append(f"{kind}: {self.came[kind]:,} {came}{there}")
         lines += [f"kept verbatim: {count:,} {what}" for what, count in self.verbatim.items()]
+        lines += [f"not kept verbatim: {count:,} {what}" for what, count in self.left_out.items()]
         return [*lines, *self._failed()]
 
     def _failed(self) -> list[str]:

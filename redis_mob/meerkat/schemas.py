@@ -27,6 +27,9 @@ KNOWN: Mapping[str, frozenset[str]] = {
 }
 """The tables that are read into stores, which all releases from 0.6.0 have; `mob_id` of events came in 0.8.1."""
 
+SECRET = frozenset({SUPERVISORS, OVERLAYS})
+"""Those with keys and tokens, which are sealed in their stores alone."""
+
 KINDS_OF_0_6 = frozenset(
     [
         "mob_created",
