@@ -87,7 +87,7 @@ class _Importer:
             return
         for _, row in self._database.rows(table):
             try:
-                one = decode(row)
+                one = rows.decoded(decode, row)
                 is_new = await store(one)
             except _OF_A_ROW as error:
                 self._failed(table, row, error)
@@ -108,10 +108,11 @@ class _Importer:
         before = newest
         batch: list[MobEvent] = []
         size, last = 0, newest
-        for cursor, row in self._database.rows(schemas.EVENTS):
-            if (event := self._event(cursor, row)) is None:
+        for _, row in self._database.rows(schemas.EVENTS):
+            if (event := self._event(row)) is None:
                 self._progress(1)
                 continue
+            cursor = event.cursor
             if cursor <= before:  # it was read again for its failures alone, which each report names
                 self._report.already["events"] += 1
                 self._progress(1)
@@ -126,13 +127,13 @@ class _Importer:
         if batch or given > newest:
             await self._append(batch, newest, given)
 
-    def _event(self, cursor: int, row: Row) -> MobEvent | None:
+    def _event(self, row: Row) -> MobEvent | None:
         try:
-            event = rows.event_of(row)
+            event = rows.decoded(rows.event_of, row)
         except _OF_A_ROW as error:
             self._failed(schemas.EVENTS, row, error)
             return None
-        if not 0 < cursor <= MOST_COUNTED:
+        if not 0 < event.cursor <= MOST_COUNTED:
             self._failed(schemas.EVENTS, row, ValidationError(f"its cursor is not within 1 to {MOST_COUNTED}"))
             return None
         return event

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.meerkat.header import HEADER, is_regular
-from redis_mob.meerkat.schemas import LEDGER, LEDGER_COLUMNS, Schema, recognized
+from redis_mob.meerkat.schemas import EVENTS, LEDGER, LEDGER_COLUMNS, Schema, recognized
 
 Row: TypeAlias = dict[str, Any]
 """A row: the values of SQLite by column; text that is no UTF-8 has its bytes as surrogates."""
@@ -39,7 +39,7 @@ class MobDatabase:
         self.fingerprint = self._looked_through()
 
     def rows(self, table: str, *, after: int | None = None) -> Iterator[tuple[int, Row]]:
-        """(rowid, row) of a table in the order of the rowids, those after one.
+        """(rowid, row) of a table in the order of the rowids, those after one; an event has its cursor in that place.
 
         A table without rowids, or one whose columns have taken all names of them, is read in the order of SQLite, and
         as a whole; its rows are numbered.
@@ -47,6 +47,8 @@ class MobDatabase:
         columns = self.schema.tables[table]
         names = ", ".join(map(_quoted, columns))
         rowid = None if table in self._without_rowid else _name_of_rowid(columns)
+        if table == EVENTS:
+            rowid = "cursor"
         read, of = f"SELECT {rowid or 'NULL'}, {names}", f"FROM {_quoted(table)}"  # the names of the file, in quotes
         if rowid is None:
             found = self._connection.execute(f"{read} {of}")
@@ -81,7 +83,7 @@ class MobDatabase:
             count = 0
             for rowid, row in self.rows(table):
                 count += 1
-                digest.update(b"%d" % rowid)
+                digest.update(repr(rowid).encode())
                 for value in row.values():
                     one = value if isinstance(value, bytes) else repr(value).encode()
                     digest.update(b"%d:" % len(one) + one)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import pydantic
@@ -16,13 +16,15 @@ from redis_mob.meerkat.reading import Row
 from redis_mob.models.base import Model, canonical_run_id, json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
+from redis_mob.models.outer_json import NoJsonError, read_json
 from redis_mob.models.overlay import ExternalBindingOverlayRecord
 from redis_mob.models.problems import problems
-from redis_mob.models.profile import StoredRealmProfile
+from redis_mob.models.profile import Profile, StoredRealmProfile
 from redis_mob.models.run import MobRun
 from redis_mob.models.supervisor import SupervisorAuthorityRecord
 
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
 
 
 class Spec(Model):
@@ -39,6 +41,19 @@ class OfMob(NamedTuple):
     value: Any
 
 
+def decoded(decode: Callable[[Row], T], row: Row) -> T:
+    """What a row holds. Raises SerializationError also where decoding it ends by an error of ours.
+
+    Then the others come nevertheless, and the import can be ended.
+    """
+    try:
+        return decode(row)
+    except SerializationError:
+        raise
+    except Exception as error:
+        raise SerializationError(f"an error of redis_mob, which should not be: {type(error).__name__}") from error
+
+
 def event_of(row: Row) -> MobEvent:
     """The event of a row. Raises SerializationError, as all functions here."""
     event = decode_stored_event(_json(row["event_json"]))
@@ -50,7 +65,11 @@ def event_of(row: Row) -> MobEvent:
 def run_of(row: Row) -> MobRun:
     """The run of a row."""
     run = _read(MobRun, row["run_json"])
-    if run.run_id != canonical_run_id(_text(row["run_id"])):
+    try:
+        named = canonical_run_id(_text(row["run_id"]))
+    except ValueError:
+        raise SerializationError("its run_id is no UUID") from None
+    if run.run_id != named:
         raise SerializationError(f"the run in it has id {shown(run.run_id)}")
     return run
 
@@ -81,9 +100,11 @@ def overlay_of(row: Row) -> OfMob:
 
 def profile_of(row: Row) -> StoredRealmProfile:
     """The realm profile of a row."""
-    parts = {name: json.dumps(row[name]) for name in ("name", "revision", "created_at", "updated_at")}
-    _text(row["name"])
-    parts["profile"] = _json(row["profile_json"]).decode()
+    parts = {name: json.dumps(_text(row[name], name)) for name in ("name", "created_at", "updated_at")}
+    if not isinstance(row["revision"], int):
+        raise SerializationError(f"its revision is no integer, but {_kind(row['revision'])}")
+    _read(Profile, row["profile_json"])  # by itself, before it becomes a part of a text
+    parts |= {"revision": str(row["revision"]), "profile": _json(row["profile_json"]).decode()}
     return _read(StoredRealmProfile, "{" + ",".join(f'"{name}":{part}' for name, part in parts.items()) + "}")
 
 
@@ -98,9 +119,9 @@ class Record(NamedTuple):
 def record_of(row: Row) -> Record:
     """The record of a row of our own table."""
     try:
-        return Record(_text(row["collection"]), _text(row["key"]), json.loads(_json(row["value_json"])))
-    except ValueError as error:
-        raise SerializationError(f"there is no JSON in it: {error}") from None
+        return Record(_text(row["collection"]), _text(row["key"]), read_json(_json(row["value_json"])))
+    except NoJsonError as error:
+        raise SerializationError(str(error)) from None
 
 
 NAMED_BY: dict[str, Sequence[str]] = {
@@ -160,7 +181,7 @@ def _json(stored: Any) -> bytes:
     if isinstance(stored, str):
         stored = stored.encode("utf-8", "surrogateescape")
     if not isinstance(stored, bytes):
-        raise SerializationError(f"there is no JSON in it, but a {type(stored).__name__}")
+        raise SerializationError(f"there is no JSON in it, but {_kind(stored)}")
     try:
         stored.decode()
     except UnicodeDecodeError as error:
@@ -168,11 +189,19 @@ def _json(stored: Any) -> bytes:
     return stored
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, column: str = "name") -> str:
     if not isinstance(value, str):
-        raise SerializationError(f"its name is no text, but {shown(value)}")
+        raise SerializationError(f"its {column} is no text, but {_kind(value)}")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise SerializationError("its name is no UTF-8") from None
+        raise SerializationError(f"its {column} is no UTF-8") from None
     return value
+
+
+_KINDS: dict[object, str] = {bytes: "a blob", int: "an integer", float: "a real number", str: "a text"}
+
+
+def _kind(value: object) -> str:
+    """What SQLite calls a value, which may be secret."""
+    return _KINDS.get(type(value), "null")

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 
-from redis_mob.errors import CasConflictError, RunAlreadyExistsError, SerializationError, shown
+from redis_mob.codec import transfers
+from redis_mob.codec.definitions import spec_of
+from redis_mob.codec.documents import encode_name
+from redis_mob.codec.events import encode_new_event
+from redis_mob.codec.realm_profiles import profile_named
+from redis_mob.codec.records import another_value, encode_record, record_place
+from redis_mob.codec.runs import encode_run
+from redis_mob.codec.runtime_metadata import as_stored, encode_supervisor, place_of_overlay
+from redis_mob.errors import CasConflictError, RunAlreadyExistsError, SerializationError, ValidationError, shown
 from redis_mob.meerkat import rows, schemas
 from redis_mob.meerkat.reading import MobDatabase
 from redis_mob.meerkat.report import Failure
+from redis_mob.models.base import Model, json_text
 from redis_mob.models.events import MobEvent
 from redis_mob.models.profile import StoredRealmProfile
 from redis_mob.models.run import MobRun
@@ -18,8 +28,8 @@ from redis_mob.operations.run_list import every_run
 from redis_mob.security.identity import check_peer_ids
 from redis_mob.storage import MobStorage
 
-IMPORTS = "meerkat:imports"
-"""The collection of records that says which files were imported, by their fingerprint."""
+IMPORTS = "redis_mob:imports"
+"""The collection of records that says which files were imported, by their fingerprint; no table leads to it."""
 
 TABLES = "meerkat:"
 """What the names of collections begin with that hold the rows of tables without a store of their own."""
@@ -59,7 +69,10 @@ class Target(Protocol):
 
 
 class DryRun(Target):
-    """Stores nothing. What a namespace would refuse of itself is refused here too."""
+    """Stores nothing. What a namespace would refuse is refused here too, by the same checks, with the same words."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], bytes] = {}
 
     async def begin(self, database: MobDatabase) -> Before | None:
         pass
@@ -71,29 +84,51 @@ class DryRun(Target):
         return 0
 
     async def events(self, events: Sequence[MobEvent], after: int, newest: int) -> None:
-        pass
+        for event in transfers.checked_events(events, after, newest)[1]:
+            encode_new_event(event)
 
     async def run(self, run: MobRun) -> bool:
-        return True
+        encode_run(run)
+        return self._is_new(("run", run.run_id), _plain(run), _another())
 
     async def supervisor(self, one: rows.OfMob) -> bool:
+        name = encode_name("mob id", one.mob_id)
+        encode_supervisor(one.mob_id, "record", one.value)
         check_peer_ids(one.value)
-        return True
+        return self._is_new(("supervisor", name), _plain(one.value), _another())
 
     async def overlay(self, one: rows.OfMob) -> bool:
-        return True
+        place = place_of_overlay(one.mob_id, one.value)
+        return self._is_new(("overlay", place), _plain(as_stored(one.mob_id, one.value)), _another())
 
     async def profile(self, profile: StoredRealmProfile) -> bool:
-        return True
+        name = transfers.brought_profile(profile).name
+        refusal = transfers.another(profile_named(profile.name), is_there=True)
+        return self._is_new(("profile", name), _plain(profile), refusal)
 
     async def spec(self, one: rows.OfMob) -> bool:
-        return True
+        name = transfers.brought_spec(one.mob_id, one.value.definition, one.value.revision).name
+        refusal = transfers.another(spec_of(one.mob_id), is_there=True)
+        return self._is_new(("spec", name), _plain(one.value), refusal)
 
     async def record(self, one: rows.Record) -> bool:
-        return True
+        _check_collection(one.collection)
+        return self._is_new_record(one.collection, one.key, one.value)
 
     async def verbatim(self, table: str, key: str, row: dict[str, Any]) -> None:
-        pass
+        self._is_new_record(TABLES + table, key, row)
+
+    def _is_new_record(self, collection: str, key: str, value: Any) -> bool:
+        encode_record(collection, key, value)
+        return self._is_new(("record", record_place(collection, key)), value, another_value(collection, key))
+
+    def _is_new(self, name: tuple[object, ...], value: Any, refusal: CasConflictError) -> bool:
+        """As a store that takes one JSON value of a name. Raises the refusal for another one."""
+        digest = blake2b(json_text(value, sort_keys=True).encode(), digest_size=16).digest()
+        before = self._known.setdefault(name, digest)
+        if before != digest:
+            raise refusal
+        return before is digest
 
 
 class Namespace(Target):
@@ -169,6 +204,7 @@ class Namespace(Target):
         return await self._storage.transfers.insert_spec(one.mob_id, one.value.definition, one.value.revision)
 
     async def record(self, one: rows.Record) -> bool:
+        _check_collection(one.collection)
         return await self._storage.records.insert(one.collection, one.key, one.value)
 
     async def verbatim(self, table: str, key: str, row: dict[str, Any]) -> None:
@@ -218,7 +254,20 @@ def _before(marker: dict[str, Any]) -> Before:
     return Before([Failure(**one) for one in marker["failed"]], marker["failed_left_out"])
 
 
+def _plain(value: Model) -> Any:
+    return value.model_dump(mode="json")
+
+
+def _check_collection(name: str) -> None:
+    if name == IMPORTS:
+        raise ValidationError(f"records of collection {shown(IMPORTS)} are those of imports alone")
+
+
 def _same(is_same: bool) -> bool:
     if not is_same:
-        raise CasConflictError("another one is there")
+        raise _another()
     return False
+
+
+def _another() -> CasConflictError:
+    return CasConflictError("another one is there")

@@ -224,7 +224,7 @@ async def test_a_newer_release_is_refused_unless_it_is_forced(storage: MobStorag
     path = made(tmp_path / "mob.db", [event_row(1)], version=13)
     with pytest.raises(ValidationError, match="version 13 of the tables"):
         await imported(path, storage)
-    assert await storage.records.list("meerkat:imports") == []
+    assert await storage.records.list("redis_mob:imports") == []
     changed(path, "ALTER TABLE mob_runs ADD COLUMN shard INTEGER", "INSERT INTO mob_runs VALUES ('no run', 'x', 7)")
     with pytest.raises(ValidationError, match="column 'shard'"):
         await imported(path, storage)

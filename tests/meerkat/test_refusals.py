@@ -44,7 +44,7 @@ async def test_a_namespace_that_is_not_empty_is_left_alone(storage: MobStorage, 
     with pytest.raises(CasConflictError, match=f"is not empty: it has {says}"):
         await imported(golden(tmp_path), storage)
     assert await storage.transfers.newest_cursor() == before
-    assert await storage.records.list("meerkat:imports") == []
+    assert await storage.records.list("redis_mob:imports") == []
 
 
 async def test_a_namespace_that_had_events_once_has_given_their_cursors(storage: MobStorage, tmp_path: Path) -> None:
