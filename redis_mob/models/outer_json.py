@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from redis_mob.models.json_check import MAX_DIGITS
@@ -19,7 +20,7 @@ def read_json(text: str | bytes | bytearray, of_object: Callable[[list[tuple[str
     Raises NoJsonError, as `of_object` may.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=of_object)
+        return _decoder(of_object).decode(text if isinstance(text, str) else text.decode())
     except NoJsonError:
         raise
     except RecursionError:
@@ -31,6 +32,12 @@ def read_json(text: str | bytes | bytearray, of_object: Callable[[list[tuple[str
     except ValueError:  # of a number that Python does not read
         problem = f"no JSON: an integer has more than {MAX_DIGITS} digits"
     raise NoJsonError(problem)  # not chained: what is caught holds the text
+
+
+@lru_cache(maxsize=8)
+def _decoder(of_object: Callable[[list[tuple[str, Any]]], Any] | None) -> json.JSONDecoder:
+    """As `json.loads` makes one for each call that has options."""
+    return json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=of_object)
 
 
 def _refuse_constant(name: str) -> NoReturn:

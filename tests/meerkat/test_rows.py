@@ -12,7 +12,7 @@ import pytest
 
 from redis_mob.errors import CasConflictError
 from redis_mob.meerkat import rows
-from redis_mob.meerkat.exporting import export_lines
+from redis_mob.meerkat.exporting import export_database, export_lines
 from redis_mob.meerkat.importing import import_database
 from redis_mob.meerkat.lines import opened_source
 from redis_mob.storage import MobStorage
@@ -48,6 +48,36 @@ async def test_an_unknown_field_may_have_any_name(storage: MobStorage, tmp_path:
     (event,) = await storage.events.replay_all()
     for one in (event, event.kind, event.envelope):
         assert one is not None and one.model_extra == more
+
+
+HOLDERS = {
+    "mob_runs": ("run_json", ""),
+    "mob_specs": ("spec_json", "definition"),
+    "mob_runtime_supervisors": ("record_json", ""),
+    "mob_runtime_binding_overlays": ("record_json", ""),
+    "realm_profiles": ("profile_json", ""),
+}
+"""Columns with documents, and where in them are those that keep unknown fields."""
+
+
+async def test_so_it_may_in_any_other_row_and_out_again(storage: MobStorage, tmp_path: Path) -> None:
+    # contract: json-1, meerkat-20
+    path, out = golden(tmp_path), tmp_path / "out.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table, (column, within) in HOLDERS.items():
+            rowids = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()  # noqa: S608 - one of these
+            for rowid, text in rowids:
+                document = json.loads(text)
+                (document[within] if within else document).update({name: {"of": name} for name in NAMES})
+                changes = (json.dumps(document).encode(), rowid)
+                connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", changes)  # noqa: S608
+    report = await imported(path, storage)
+    assert report.failures == []
+    assert report.verbatim == {
+        f"unknown fields of {kind}": number * len(NAMES) for kind, number in report.came.items() if kind != "events"
+    }
+    await export_database(storage, out, with_secrets=True)
+    assert (await imported(out, None)).verbatim == report.verbatim
 
 
 FIRST = "WHERE rowid = (SELECT min(rowid) FROM {})"
