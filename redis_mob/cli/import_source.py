@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import shutil
 import sys
 import tempfile
@@ -9,12 +10,10 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, cast
-
-from pydantic_core import from_json
+from typing import IO
 
 from redis_mob.errors import ValidationError, shortened
-from redis_mob.meerkat.header import FIRST_LINE, FORMAT, HEADER
+from redis_mob.meerkat.header import HEADER, document_in, is_regular, version_of_lines
 from redis_mob.operations.run_copies import FORMAT as RUNS
 from redis_mob.operations.run_copies import check_header
 
@@ -45,6 +44,8 @@ def source_of(file: str) -> Generator[Path | Iterator[str]]:
         yield path
         return
     try:
+        if not is_regular(path):
+            raise ValidationError(f"{name} is no regular file: what a pipe has is read as -")
         stream = path.open("rb")
     except OSError as error:
         raise ValidationError(f"{name} cannot be read: {error.strerror}") from None
@@ -86,21 +87,15 @@ def _first_line(name: str, stream: IO[bytes]) -> bytes:
 
 def _is_namespace(name: str, first: bytes) -> bool:
     """Whether lines are those of a namespace; else they are those of runs. Raises ValidationError for other files."""
-    try:
-        found = from_json(first)
-    except ValueError:
-        found = None
-    document = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-    kind = document.get("format")
-    if kind == FORMAT:
-        if first != FIRST_LINE.encode() + b"\n":
-            raise ValidationError(f"{name} has the lines of a namespace as a later release writes them")
+    document = document_in(first)
+    if version_of_lines(document) is not None:
         return True
-    if kind != RUNS:
+    if document.get("format") != RUNS:
         raise ValidationError(f"{name} is neither a mob.db nor what `redis-mob export` writes")
     check_header(first.decode(errors="replace"), document)
     return False
 
 
 def _lines(first: bytes, stream: IO[bytes]) -> Iterator[str]:
-    return (line.decode(errors="replace") for line in chain([first], stream))
+    # what is no UTF-8 becomes lone surrogates, for which the import refuses the line by its number
+    return (line.decode(errors="surrogateescape") for line in chain([first.removeprefix(codecs.BOM_UTF8)], stream))

@@ -28,8 +28,10 @@ def lines_version(path: Path) -> Any | None:
 
 
 def document_in(line: bytes) -> dict[str, Any]:
-    """The object of a first line, empty if it has none. It may have a byte order mark before it, and a carriage return at
-    its end."""
+    """The object of a first line; empty if there is none.
+
+    The line may have a byte order mark before it, and a carriage return at its end.
+    """
     try:
         document = json.loads(line.removeprefix(codecs.BOM_UTF8))
     except (ValueError, RecursionError):

@@ -151,3 +151,11 @@ def test_runs_that_no_fleet_has_started_are_left_out_with_their_number(here: Her
     exported = here("export", "--all", "--output", "q.jsonl")
     assert exported.err == f"0 runs exported; {left_out}: --mob-db FILE or --lines FILE exports them\n"
     assert here("verify", "--all", "--mob", "none").out == "0 runs verified, 0 differ\n"
+
+
+def test_runs_that_are_no_utf8_are_refused_by_their_line(here: Here, tmp_path: Path) -> None:
+    file = tmp_path / "runs.jsonl"
+    file.write_bytes(b'{"format":"redis_mob runs","version":2}\n{"definition":"\xff"}\n')
+    ended = here("import", str(file))
+    assert (ended.status, ended.out) == (2, "")
+    assert "line 2" in ended.err
