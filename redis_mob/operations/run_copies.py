@@ -158,11 +158,11 @@ class _Importer:
         self._skips, self._takes_unfinished = skip_existing, include_unfinished
         self._definitions: dict[str, MobDefinition] = {}
         self._line = self._runs = 0
-        self._is_whole = False
+        self._has_begun = self._is_whole = False
 
     def end(self) -> None:
         """Raises ValidationError if there was no line at all, or the last one is missing."""
-        if not self._line:
+        if not self._has_begun:
             raise ValidationError("there is no line: this is no export of runs")
         if not self._is_whole:
             raise ValidationError(
@@ -176,15 +176,16 @@ class _Importer:
         Raises ValidationError naming the line that is none of such a file, CasConflictError for a run that is there, or
         is not over, unless that is wanted.
         """
-        text = valid_text(f"line {self._line + 1}", line)
+        self._line += 1
+        text = valid_text(f"line {self._line}", line)
         if not text.strip():
             return None
-        self._line += 1
-        if self._line == 1:
+        if not self._has_begun:
             text = text.removeprefix(BYTE_ORDER_MARK)
         document = self._document(text)
-        if self._line == 1:
-            self._is_whole = check_header(line, document) == _WITHOUT_END
+        if not self._has_begun:
+            self._has_begun = True
+            self._is_whole = check_header(text, document) == _WITHOUT_END
             return None
         if document.keys() == {_END}:
             self._take_end(document[_END])

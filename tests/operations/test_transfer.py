@@ -330,6 +330,12 @@ async def test_runs_with_supervisors_and_items_come_in(storage: MobStorage, targ
     assert await lines_of(target, run.run_id) == lines
 
 
+async def test_lines_of_blanks_are_counted(target: MobStorage) -> None:
+    header = '{"format":"redis_mob runs","version":2}'
+    with pytest.raises(ValidationError, match="line 5: no JSON"):
+        await imported(target, ["", header, " ", "", "{"])
+
+
 async def test_an_export_may_begin_with_a_byte_order_mark(storage: MobStorage, target: MobStorage) -> None:
     run = await run_flow(storage, FAN_IN, lambda _: 1)
     header, *lines = await lines_of(storage, run.run_id)
