@@ -43,7 +43,7 @@ PROMISED = [
     "extract_meta_revision",
 ]
 
-MOST_NAMES = 89
+MOST_NAMES = 90
 """`redis_mob.__all__` is what a reader of `dir()` and of the editor's list has to look through."""
 
 

@@ -259,6 +259,8 @@ if type(receipt) ~= 'string' or string.match(receipt, '^(%d+) %D') ~= answered
   --   changes <id> 0 <key of the changes>                 what is written is noted, for the next backup
   --   restoring <id>                                      it is not there yet, and nothing may be written
   --   moved <id> <place>                                  it is elsewhere, and nothing may be written
+  --
+  -- The id of a move begins with `move:`, in both places; that of a restoring which was given up is `-`.
   
   local STATES = { backup = true, changes = true, restoring = true, moved = true }
   
@@ -315,9 +317,16 @@ if type(receipt) ~= 'string' or string.match(receipt, '^(%d+) %D') ~= answered
   
   local current, state = epoch_and_state(redis.call('HGET', meta, 'epoch'))
   current = current or '0'
-  local stands, more = string.match(state or '', '^(%l+) %S+ ?(.*)$')
+  local stands, of, more = string.match(state or '', '^(%l+) (%S+) ?(.*)$')
   if stands == 'restoring' then
-    return redis.error_reply('RESTORING the namespace is being restored: try again when `redis-mob restore` has ended')
+    local what = 'being restored: try again when `redis-mob restore` has ended; if that was killed, restore again'
+    if of == '-' then
+      what = 'not whole, since a move to it was undone: restore or copy into it, or name another one'
+    elseif string.sub(of, 1, 5) == 'move:' then
+      what = 'being moved here: try again when `redis-mob copy` has ended; if that was killed, undo it with '
+        .. '`redis-mob copy FROM TO --abort`'
+    end
+    return redis.error_reply('RESTORING the namespace is ' .. what)
   elseif stands == 'moved' then
     return redis.error_reply('MOVEDAWAY the namespace was moved: use ' .. more)
   end
@@ -453,7 +462,7 @@ local left = redis.pcall('HSET', session, slot, sequence .. ' ' .. spelt)
 if type(left) == 'table' and left.err then
   -- A server that has reached its maxmemory refuses the first write of a script that may need memory, and lets a script go
   -- on that has begun with another write: it must not stop half-way. HDEL needs none, and of a field that no hash has it
-  -- changes nothing.
+  -- changes nothing. What deletes begins so, and what has to come before that: the cancellation of a run.
   
   local function write_even_when_full(hash)
     return redis.pcall('HDEL', hash, '')
