@@ -64,6 +64,7 @@ async def _set_up(served: ServedPage, is_hostile: bool) -> Scene:
             await served.fleet.wait(run_id)
         while (await admin.describe(waiting)).steps.get("waiting") != 1:
             await wake_up.wait(0.05)
-        while sum((await admin.count(statuses=NOT_OVER)).values()) > 2:
+        # another test may have started a run of another mob, which never ends
+        while sum((await admin.count(mob_id="papers", statuses=NOT_OVER)).values()) > 2:
             await wake_up.wait(0.05)
     return Scene(review, failed, waiting, hostile, canceled)
