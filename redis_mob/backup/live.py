@@ -13,7 +13,7 @@ import msgpack
 
 from redis_mob.backup.requests import check_rights, pages_of_keys, repeat, server_of, state_of
 from redis_mob.connection.calls.client import Client
-from redis_mob.connection.calls.keys import MOVE, Keys
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import CasConflictError, InternalError, NotFoundError, ReadFailedError, ValidationError, shown
 
 _KEEP = 60_000
@@ -213,8 +213,8 @@ class LiveNamespace:
 
     async def _under_way(self) -> str:
         """What else reads the namespace."""
-        namespace, id = shown(self._keys.namespace), (await state_of(self._client, self._keys)).partition(" ")[2]
-        if id.startswith(MOVE):
+        namespace = shown(self._keys.namespace)
+        if (await state_of(self._client, self._keys)).is_of_move:
             undo = "if its process is gone, undo it with `redis-mob copy FROM TO --abort`, or wait a minute"
             return f"a move of namespace {namespace} is under way: wait for its end; {undo}"
         return f"a backup of namespace {namespace} is under way: wait for its end, or a minute if its process is gone"

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from redis_mob.backup.live import LiveNamespace
 from redis_mob.backup.requests import connected, existing_namespace, meta_of, server_of, state_of
-from redis_mob.backup.restoring import GIVEN_UP, RestoringNamespace, check_name
-from redis_mob.connection.calls.keys import MOVE
+from redis_mob.backup.restoring import RestoringNamespace, check_name
+from redis_mob.connection.calls.namespace_state import GIVEN_UP, MOVE, NamespaceState
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import CasConflictError, MobStoreError, StorageUnavailableError, ValidationError, shown
 
@@ -27,7 +27,7 @@ async def move(url: str, namespace: str, to_url: str, to_namespace: str, *, repl
         if to_namespace == namespace and await server_of(target, new) == await server_of(client, keys):
             raise ValidationError(f"both URLs lead to the same namespace {shown(namespace)}: it would replace itself")
         restoring = RestoringNamespace(target, new, id)
-        reading = LiveNamespace(client, keys, id, after_cut=f"moved {id} {_place(to_url, to_namespace)}")
+        reading = LiveNamespace(client, keys, id, after_cut=f"moved {id} {named_place(to_url, to_namespace)}")
         try:
             await reading.begin()
             check_name(await meta_of(client, keys), namespace, to_namespace)
@@ -52,16 +52,16 @@ async def move(url: str, namespace: str, to_url: str, to_namespace: str, *, repl
         return reading.cut.cursor
 
 
-async def _is_there(restoring: RestoringNamespace, reading: LiveNamespace, state: str) -> bool:
+async def _is_there(restoring: RestoringNamespace, reading: LiveNamespace, state: NamespaceState) -> bool:
     """Whether a move has ended, for one that was interrupted; one that has not is undone at the old place."""
-    if state.startswith("moved ") and not await restoring.give_up():
+    if state.stands == "moved" and not await restoring.give_up():
         return True
     await reading.let_go()
     return False
 
 
 async def abort_move(url: str, namespace: str, to_url: str, to_namespace: str) -> None:
-    """Undo a move that has not ended: open the old namespace again, and remove what is left at the new place.
+    """Undo a move that has not ended: open the old namespace again, and remove the keys that the new one has of it.
 
     Both places know the move by its id, so that URLs may be spelled otherwise than for it. Only where the new place has
     lost what it knew, its URL must be the one that the old namespace names.
@@ -69,37 +69,29 @@ async def abort_move(url: str, namespace: str, to_url: str, to_namespace: str) -
     ended, so that the namespace is there.
     """
     async with connected(to_url, to_namespace) as (target, new), connected(url, namespace) as (client, keys):
-        here, id, place = _parts(await state_of(client, keys))
-        there, left, _ = _parts(await state_of(target, new))
+        here, there = await state_of(client, keys), await state_of(target, new)
+        is_closed = here.stands == "moved"
         ended = (await meta_of(target, new)).get(b"restored", b"").decode(errors="replace")
-        is_left = there == "restoring" and (left == GIVEN_UP or left.startswith(MOVE))
-        is_known = id.startswith(MOVE) and id in (left, ended)
-        asked = _place(to_url, to_namespace)
-        if here != "moved" and not is_left:
+        is_left = there.stands == "restoring" and (there.id == GIVEN_UP or there.is_of_move)
+        is_known = here.is_of_move and here.id in (there.id, ended)
+        asked = named_place(to_url, to_namespace)
+        if not is_closed and not is_left:
             raise ValidationError(
                 f"no move has closed namespace {shown(namespace)}, or begun at {asked}: there is nothing to abort"
             )
-        if here == "moved" and not is_known and place != asked:
+        if is_closed and not is_known and here.more != asked:
             raise ValidationError(
-                f"namespace {shown(namespace)} was moved to another place: {place}; give the URL as it is there"
+                f"namespace {shown(namespace)} was moved to another place: {here.more}; give the URL as it is there"
             )
-        restoring = RestoringNamespace(target, new, id if here == "moved" else left)
+        restoring = RestoringNamespace(target, new, here.id if is_closed else there.id)
         if not await restoring.give_up():
-            raise CasConflictError(
-                f"the move of namespace {shown(namespace)} has ended: use {_place(to_url, to_namespace)}"
-            )
-        if here == "moved" or is_known:
-            await LiveNamespace(client, keys, id).let_go()
-        if is_left and (left == GIVEN_UP or is_known or here != "moved"):
+            raise CasConflictError(f"the move of namespace {shown(namespace)} has ended: use {asked}")
+        if is_closed or is_known:
+            await LiveNamespace(client, keys, here.id).let_go()
+        if is_left and (there.id == GIVEN_UP or is_known or not is_closed):
             await restoring.remove()
 
 
-def _parts(state: str) -> tuple[str, str, str]:
-    """What a namespace is, by which backup, restore or move, and the rest."""
-    stands, _, rest = state.partition(" ")
-    id, _, more = rest.partition(" ")
-    return stands, id, more
-
-
-def _place(url: str, namespace: str) -> str:
+def named_place(url: str, namespace: str) -> str:
+    """What the place of a namespace is called, without a password."""
     return f"namespace {namespace} of {parse_address(url)}"

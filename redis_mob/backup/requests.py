@@ -11,7 +11,8 @@ from redis.crc import key_slot
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.evalsha import KeyNames
 from redis_mob.connection.calls.headers import NamedArguments
-from redis_mob.connection.calls.keys import Keys, state_in
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.namespace_state import NamespaceState, state_in
 from redis_mob.connection.calls.scripts import script
 from redis_mob.connection.servers.requests import Part
 from redis_mob.connection.servers.server_info import fields_of
@@ -45,8 +46,8 @@ async def repeat(client: Client, name: str, keys: KeyNames, args: NamedArguments
     return await client.unnumbered(name, lambda calls: calls.repeatable(found, keys, arguments))
 
 
-async def state_of(client: Client, keys: Keys) -> str:
-    """The state of a namespace, empty if it has none."""
+async def state_of(client: Client, keys: Keys) -> NamespaceState:
+    """What a backup, a restore or a move has done to a namespace."""
     epoch: bytes | None = await _ask(client, "HGET", keys.meta.encode(), b"epoch")
     return state_in(epoch)
 

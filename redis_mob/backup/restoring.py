@@ -9,11 +9,10 @@ import msgpack
 
 from redis_mob.backup.requests import check_rights, pages_of_keys, repeat, server_of
 from redis_mob.connection.calls.client import Client
-from redis_mob.connection.calls.keys import MOVE, Keys
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.namespace_state import GIVEN_UP, MOVE
 from redis_mob.errors import CasConflictError, ValidationError, shown
 
-GIVEN_UP = "-"
-"""Stands for the id of a restoring that never ends (lua/backup/give_up_restore)."""
 _MOST_BYTES, _MOST_KEYS = 512 * 1024, 200
 
 
@@ -66,9 +65,9 @@ class RestoringNamespace:
         return bool(given_up)
 
     async def remove(self) -> None:
-        """Remove what a restoring has left that was given up, so that there is no such namespace.
+        """Remove all keys of a restoring that was given up, so that there is no such namespace.
 
-        Raises CasConflictError if another one has begun: then what is there is left to that.
+        Raises CasConflictError if another restoring has begun, whose keys are not touched.
         """
         self._id = GIVEN_UP
         await self._empty()

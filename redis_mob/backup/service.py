@@ -11,6 +11,7 @@ from redis_mob.backup.file_format import FORMAT, BackupFile, Header, Trailer, ch
 from redis_mob.backup.live import Cut, LiveNamespace
 from redis_mob.backup.requests import connected, existing_namespace, state_of
 from redis_mob.backup.restoring import RestoringNamespace, check_name, size_of
+from redis_mob.connection.calls.namespace_state import NamespaceState
 from redis_mob.errors import MobStoreError, ValidationError, shortened, shown
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.version import __version__
@@ -68,12 +69,11 @@ async def back_up(
     return BackupFile(path, encrypt_with)
 
 
-def _ended_notes(state: str, *, of_changes: bool, follow: bool) -> str:
+def _ended_notes(state: NamespaceState, *, of_changes: bool, follow: bool) -> str:
     """What is to be said of the notes that a backup ends, by the state of the namespace before it; often nothing."""
-    stands, _, rest = state.partition(" ")
-    if stands != "changes" or (of_changes and follow):
+    if state.stands != "changes" or (of_changes and follow):
         return ""
-    ends = f"this ends the changes that were noted since the backup with the id {rest.partition(' ')[0]}"
+    ends = f"this ends the changes that were noted since the backup with the id {state.id}"
     return f"{ends}: the next --since is this one" if follow else f"{ends}: the next backup is a full one"
 
 

@@ -13,7 +13,6 @@ from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import errors_told, print_line, say, shared_url
 from redis_mob.cli.results import result_of
-from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import ValidationError
 from redis_mob.models.base import json_text
 
@@ -98,7 +97,7 @@ def copy(from_url: str, to_url: str, namespace: str, to_namespace: str, *, repla
         if json:
             print_line(json_text({"namespace": to_namespace, "cursor": cursor}))
         else:
-            place = f"namespace {to_namespace} of {parse_address(target)}"
+            place = moving.named_place(target, to_namespace)
             print_line(f"moved at cursor {cursor}: the old namespace cannot be opened any more; use {place}")
 
 

@@ -20,6 +20,7 @@ from redis_mob.admin.losses import Loss
 from redis_mob.connection.calls.client import NAMESPACE_SCHEMA
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.durability_wait import required_wait
+from redis_mob.connection.calls.namespace_state import state_in
 from redis_mob.connection.servers.server_info import ServerInfo, fields_of
 from redis_mob.errors import StorageUnavailableError
 from redis_mob.models.retention import RetentionPolicies, RetentionPolicy
@@ -385,11 +386,15 @@ EMPTY = NamespaceObservations(
     [
         pytest.param("namespace", {"schema": None}, "note", id="absent"),
         pytest.param("namespace", {"schema": str(NAMESPACE_SCHEMA + 1)}, "error", id="newer"),
-        pytest.param("state", {"state": "restoring x", "schema": "restoring"}, "error", id="being_restored"),
-        pytest.param("state", {"state": "restoring move:x", "schema": "restoring"}, "error", id="being_moved_here"),
-        pytest.param("state", {"state": "restoring -", "schema": "restoring"}, "error", id="given_up"),
-        pytest.param("state", {"state": "moved move:x namespace n of redis://h:1/0"}, "error", id="moved"),
-        pytest.param("backup", {"state": "changes x 0 key"}, "note", id="followed"),
+        pytest.param(
+            "state", {"state": state_in(b"1 restoring x"), "schema": "restoring"}, "error", id="being_restored"
+        ),
+        pytest.param(
+            "state", {"state": state_in(b"1 restoring move:x"), "schema": "restoring"}, "error", id="being_moved_here"
+        ),
+        pytest.param("state", {"state": state_in(b"1 restoring -"), "schema": "restoring"}, "error", id="given_up"),
+        pytest.param("state", {"state": state_in(b"1 moved move:x namespace n of redis://h:1/0")}, "error", id="moved"),
+        pytest.param("backup", {"state": state_in(b"1 changes x 0 key")}, "note", id="followed"),
         pytest.param("events", {"events": 1_000_001}, "warning", id="long_log"),
         pytest.param("events", {"events": 1, "log_bytes": 2**30 + 1}, "warning", id="large_log"),
         pytest.param("runs", {"runs": 100_001}, "warning", id="many_runs"),
@@ -420,7 +425,7 @@ def test_a_namespace_may_be_too_large(check: str, seen: dict[str, Any], severity
     ],
 )
 def test_a_namespace_that_cannot_be_opened_is_told_with_what_opens_it(state: str, change: str) -> None:
-    found = list(findings(NAMESPACE_CHECKS, replace(EMPTY, state=state), "here"))
+    found = list(findings(NAMESPACE_CHECKS, replace(EMPTY, state=state_in(b"1 " + state.encode())), "here"))
     [told] = [finding for finding in found if finding.severity is Severity.ERROR]
     assert change in told.change
     assert "moved away, cannot be opened" in told.matters

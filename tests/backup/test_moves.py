@@ -13,7 +13,7 @@ from redis_mob.backup.moving import abort_move, move
 from redis_mob.backup.requests import connected
 from redis_mob.backup.restoring import RestoringNamespace
 from redis_mob.connection.calls.client import connect
-from redis_mob.connection.calls.keys import MOVE
+from redis_mob.connection.calls.namespace_state import MOVE
 from redis_mob.connection.calls.scripts import script
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import (

@@ -10,7 +10,7 @@ from redis_mob.admin.doctor.finding import Check, Verdict, answered, error, note
 from redis_mob.admin.doctor.observations import NamespaceObservations, Observations
 from redis_mob.admin.doctor.units import size
 from redis_mob.connection.calls.client import NAMESPACE_SCHEMA
-from redis_mob.connection.calls.keys import MOVE
+from redis_mob.connection.calls.namespace_state import GIVEN_UP
 
 LONG_LOG = 1_000_000
 LARGE_LOG = 2**30
@@ -58,8 +58,8 @@ def _rights(seen: Observations) -> Iterator[Verdict]:
 
 
 def _schema(seen: NamespaceObservations) -> Iterator[Verdict]:
-    schema, (stands, _, _) = answered(seen.schema), _state(seen)
-    if stands in ("restoring", "moved"):
+    schema = answered(seen.schema)
+    if answered(seen.state).stands in ("restoring", "moved"):
         return  # the check of the state has what is to be said
     if schema is None:
         yield note(f"there is no namespace {seen.namespace} yet; the first storage that opens it creates it")
@@ -70,16 +70,16 @@ def _schema(seen: NamespaceObservations) -> Iterator[Verdict]:
 
 
 def _whereabouts(seen: NamespaceObservations) -> Iterator[Verdict]:
-    stands, id, place = _state(seen)
-    if stands == "moved":
+    state = answered(seen.state)
+    if state.stands == "moved":
         undo = "if that move was killed before its end, redis-mob copy FROM TO --abort, which says whether it has ended"
-        yield error(f"namespace {seen.namespace} was moved to {place}", f"use that one; {undo}")
-    elif stands != "restoring":
+        yield error(f"namespace {seen.namespace} was moved to {state.more}", f"use that one; {undo}")
+    elif state.stands != "restoring":
         yield ok("it is neither being restored nor moved")
-    elif id.startswith(MOVE):
+    elif state.is_of_move:
         undo = "redis-mob copy FROM TO --abort undoes one that was killed; then copy again"
         yield error(f"namespace {seen.namespace} is being moved here", f"wait for redis-mob copy; {undo}")
-    elif id == "-":
+    elif state.id == GIVEN_UP:
         yield error(
             f"namespace {seen.namespace} is not whole: a move to it was undone", "redis-mob copy or restore into it"
         )
@@ -87,15 +87,8 @@ def _whereabouts(seen: NamespaceObservations) -> Iterator[Verdict]:
         yield error(f"namespace {seen.namespace} is being restored", "redis-mob restore again, if that has ended")
 
 
-def _state(seen: NamespaceObservations) -> tuple[str, str, str]:
-    """What a namespace is, of which backup, restore or move, and the rest."""
-    stands, _, rest = answered(seen.state).partition(" ")
-    id, _, more = rest.partition(" ")
-    return stands, id, more
-
-
 def _backup(seen: NamespaceObservations) -> Iterator[Verdict]:
-    stands, id, _ = _state(seen)
+    stands, id, _ = answered(seen.state)
     if stands == "changes":
         yield note(
             f"what changes is noted for the next backup, since that with the id {id}",

@@ -16,6 +16,7 @@ from redis_mob.admin.doctor.records import RECORDS_CHECK, probe_records
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.namespace_state import NamespaceState
 from redis_mob.connection.failures import TransportError
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.servers.address import Address, ClusterAddress, EmbeddedAddress, TcpAddress
@@ -60,7 +61,8 @@ async def examine(url: str | None, namespace: str, durability: Durability) -> Ex
                 found += await _on_server(server_name, server, address, namespace, durability)
         seen = await probe_namespace(client.router, namespace)
         found += findings(NAMESPACE_CHECKS, seen, name)
-        if not (isinstance(seen.state, str) and seen.state.startswith("restoring")):  # else it is not all there yet
+        is_restored = isinstance(seen.state, NamespaceState) and seen.state.stands == "restoring"
+        if not is_restored:  # else it is not all there yet
             found += findings((RECORDS_CHECK,), await probe_records(client, namespace), name)
         growth = await probe_growth(client.router, namespace, seen.policies)
     except TransportError as failure:

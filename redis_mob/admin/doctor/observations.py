@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from redis_mob.admin.doctor.finding import NotAnsweredError, answered
 from redis_mob.connection.calls.durability import Durability
+from redis_mob.connection.calls.namespace_state import UNTOUCHED, NamespaceState
 from redis_mob.connection.servers.server_info import ServerInfo
 from redis_mob.models.retention import RetentionPolicies
 
@@ -89,13 +90,13 @@ class WebhookSeen(NamedTuple):
 class NamespaceObservations:
     """How much there is in a namespace: entries of its log and its feed, runs, what is scheduled; bytes of the log.
 
-    `state` says what a backup, a restore or a move has done to it (lua/lib/namespace_state), empty for nothing.
+    `state` says what a backup, a restore or a move has done to it.
     `policies` are the retention policies that bound runs and events; `letters` are the dead letters of its webhooks.
     """
 
     namespace: str
     schema: str | NotAnsweredError | None
-    state: str | NotAnsweredError = ""
+    state: NamespaceState | NotAnsweredError = UNTOUCHED
     events: int | NotAnsweredError
     log_bytes: int | NotAnsweredError | None
     runs: int | NotAnsweredError

@@ -15,7 +15,8 @@ from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.retention import decode_policies
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.evalsha import run
-from redis_mob.connection.calls.keys import Keys, state_in
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.namespace_state import state_in
 from redis_mob.connection.calls.rights import missing_rights
 from redis_mob.connection.calls.scripts import names_by_digest
 from redis_mob.connection.failures import ServerRefusalError

@@ -314,15 +314,6 @@ _TYPES = {
 }
 
 
-MOVE = "move:"
-"""Begins the id of a move in the state of both its namespaces; that of a restore has no such beginning."""
-
-
-def state_in(epoch: bytes | None) -> str:
-    """The state of a namespace, which stands behind its epoch (lua/lib/namespace_state); empty if it has none."""
-    return (epoch or b"").partition(b" ")[2].decode(errors="replace")
-
-
 def type_of_key(key: str) -> str:
     """The type that a key of a namespace has, in the words of the command TYPE."""
     name = key.partition("}:")[2]
