@@ -32,6 +32,7 @@ from redis_mob.errors import (
     shown,
 )
 from redis_mob.models.base import U64, Model
+from redis_mob.models.problems import problems
 from redis_mob.new_file import publish, require_new
 from redis_mob.security.sealing import SealKey, SealKeyring
 
@@ -273,8 +274,7 @@ class BackupFile:
         try:
             return model.model_validate_json(body)
         except BadFields as error:
-            # without what stands there, which may be secret
-            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            wrong = problems(error)
             raise self._refused(f"its header or end cannot be read, maybe by this release: {wrong}") from None
 
     def _opened(self, number: int, kind: bytes, body: bytes) -> bytes:
