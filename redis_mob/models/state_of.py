@@ -1,9 +1,10 @@
-"""The state that people are told of a node, a step or an execution."""
+"""The state that people are told of a node, a step, a row of its ledger or an execution."""
 
 from __future__ import annotations
 
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow import FlowStepStatus, NodeStatus
+from redis_mob.models.ledger import StepRunStatus
 from redis_mob.models.states import State
 
 STATE_OF_NODE = {
@@ -23,6 +24,14 @@ STATE_OF_STEP = {
     FlowStepStatus.FAILED: State.FAILED,
     FlowStepStatus.SKIPPED: State.SKIPPED,
     FlowStepStatus.CANCELED: State.CANCELED,
+}
+
+STATE_OF_ROW = {
+    StepRunStatus.DISPATCHED: State.RUNNING,
+    StepRunStatus.COMPLETED: State.COMPLETED,
+    StepRunStatus.FAILED: State.FAILED,
+    StepRunStatus.SKIPPED: State.SKIPPED,
+    StepRunStatus.CANCELED: State.CANCELED,
 }
 
 STATE_OF_EXECUTION = {

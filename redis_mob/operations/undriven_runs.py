@@ -14,20 +14,13 @@ from redis_mob.models.base import SortedDict
 from redis_mob.models.ledger import StepLedgerEntry, StepRunStatus
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_outputs import SYSTEM_MEMBER
+from redis_mob.models.state_of import STATE_OF_ROW
 from redis_mob.models.states import State
 from redis_mob.operations.describing import SHORT_PARAMS
 from redis_mob.operations.failures import failures_of
 from redis_mob.operations.inspection import describe
 from redis_mob.operations.run_description import MemberDescription, RunDescription, StepDescription, seconds_between
 from redis_mob.storage import MobStorage
-
-_STATES = {
-    StepRunStatus.DISPATCHED: State.RUNNING,
-    StepRunStatus.COMPLETED: State.COMPLETED,
-    StepRunStatus.FAILED: State.FAILED,
-    StepRunStatus.SKIPPED: State.SKIPPED,
-    StepRunStatus.CANCELED: State.CANCELED,
-}
 
 
 async def describe_any(storage: MobStorage, run_id: str, *, outputs: bool, attempts: bool) -> RunDescription:
@@ -73,7 +66,7 @@ def _step(run: MobRun, step_id: str, rows: Sequence[StepLedgerEntry], *, outputs
         of_members[row.agent_identity].append(row)
     of_step = of_members.pop(SYSTEM_MEMBER, [])
     members = tuple(_member(name, of_member) for name, of_member in of_members.items())
-    state = _STATES[of_step[-1].status] if of_step else _state_of(members)
+    state = STATE_OF_ROW[of_step[-1].status] if of_step else _state_of(members)
     began, ended = rows[0].timestamp, rows[-1].timestamp if state.is_final else None
     output: Any = run.root_step_outputs.get(step_id)
     is_there = step_id in run.root_step_outputs
@@ -102,7 +95,7 @@ def _member(name: str, rows: Sequence[StepLedgerEntry]) -> MemberDescription:
     """A member by its rows: each time it was asked is an attempt."""
     asked = [row.timestamp for row in rows if row.status is StepRunStatus.DISPATCHED]
     newest = rows[-1]
-    state = _STATES[newest.status]
+    state = STATE_OF_ROW[newest.status]
     began, ended = asked[-1] if asked else None, newest.timestamp if state.is_final else None
     return MemberDescription(
         member=name,
