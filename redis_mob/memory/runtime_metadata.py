@@ -53,22 +53,22 @@ class MemoryRuntimeMetadataStore(MobRuntimeMetadataStore):
         self, mob_id: str, expected: SupervisorAuthorityRecord, record: SupervisorAuthorityRecord
     ) -> bool:
         name, encoded = encode_name(_MOB, mob_id), _encoded(mob_id, record)
-        if not self._is_supervisor(mob_id, expected):
+        if not self._is_supervisor(name, mob_id, expected):
             return False
         self._access.content.supervisors[name] = encoded
         return True
 
     async def compare_and_delete_supervisor_authority(self, mob_id: str, expected: SupervisorAuthorityRecord) -> bool:
         name = encode_name(_MOB, mob_id)
-        if not self._is_supervisor(mob_id, expected):
+        if not self._is_supervisor(name, mob_id, expected):
             return False
         del self._access.content.supervisors[name]
         return True
 
-    def _is_supervisor(self, mob_id: str, expected: SupervisorAuthorityRecord) -> bool:
+    def _is_supervisor(self, name: bytes, mob_id: str, expected: SupervisorAuthorityRecord) -> bool:
         """Whether the stored authority of a mob equals the expected one (contract: metadata-2)."""
         instance("expected", expected, SupervisorAuthorityRecord)
-        stored = self._access.content.supervisors.get(encode_name(_MOB, mob_id))
+        stored = self._access.content.supervisors.get(name)
         return stored is not None and same_model(decode_supervisor(mob_id, stored), expected)
 
     async def delete_supervisor_authority(self, mob_id: str) -> None:

@@ -51,13 +51,13 @@ class RedisRecordStore(RecordStore):
         place, encoded = codec.record_place(collection, key), codec.encode_record(collection, key, value)
         if expected is None:
             return await self._insert(place, encoded) is None
-        return await self._if_value_is(collection, key, expected, "records/compare_and_put", encoded)
+        return await self._if_value_is(collection, key, place, expected, "records/compare_and_put", encoded)
 
     async def compare_and_delete(self, collection: str, key: str, expected: Any | None) -> bool:
         place = codec.record_place(collection, key)
         if expected is None:
             return await self._get(place) is None
-        return await self._if_value_is(collection, key, expected, "records/compare_and_delete")
+        return await self._if_value_is(collection, key, place, expected, "records/compare_and_delete")
 
     async def collections(self) -> Names:
         found = await self._client.read("records/collections", self._keys, [])
@@ -71,9 +71,11 @@ class RedisRecordStore(RecordStore):
     async def _get(self, place: bytes) -> bytes | None:
         return await self._client.read("records/get", self._keys, [place])
 
-    async def _if_value_is(self, collection: str, key: str, expected: Any, script: str, *more: bytes) -> bool:
+    async def _if_value_is(
+        self, collection: str, key: str, place: bytes, expected: Any, script: str, *more: bytes
+    ) -> bool:
         """Run a script that changes exactly the bytes that were compared; they are compared again if they changed."""
-        place, wanted = codec.record_place(collection, key), codec.comparable(collection, key, expected)
+        wanted = codec.comparable(collection, key, expected)
         while (stored := await self._get(place)) is not None:
             if not codec.is_equal(collection, key, stored, wanted):
                 return False
