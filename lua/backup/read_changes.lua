@@ -8,7 +8,7 @@
 
 --- @include lib/backup_reading
 
-local PAGES = 20  -- of so many changes as there are
+local PAGES = 20  -- in how many pages, at most, all changes are read
 
 --- @keys aside
 --- @args at least

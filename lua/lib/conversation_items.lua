@@ -22,7 +22,7 @@ end
 local NUMBERS = { 'keep', 'max_items', 'max_bytes', 'last', 'length', 'bytes' }
 
 -- The numbers of a history by their names, nil if there is none. One that has lost something is told: this is read before
--- anything is written. Who is about to clear it does not mind lost items.
+-- anything is written. With `is_cleared` it may have lost items, since the script deletes all of them.
 local function history_of(conversation, items, is_cleared)
   local length = redis.call('XLEN', items)
   local id, texts = redis.call('HGET', conversation, 'id'), redis.call('HMGET', conversation, unpack(NUMBERS))

@@ -17,5 +17,5 @@ async def number_unstarted(runs: RunLists, which: Mapping[str, Any]) -> int:
 
 
 def left_out(number: int) -> str:
-    """What to say behind a result that does not have so many; nothing for none."""
+    """The words behind a result from which this number of runs is missing; empty if none is."""
     return f"; {number} run{'s' * (number != 1)} left out, which no fleet has started" if number else ""

@@ -171,7 +171,7 @@ CREATE TABLE realm_profiles (
 
 
 def insertion(table: str, values: int) -> str:
-    """The statement that puts a row of so many values into one of these tables."""
+    """The statement that inserts a row into one of these tables, with a placeholder for each of its values."""
     return f"INSERT INTO {table} VALUES ({','.join('?' * values)})"  # noqa: S608 - the name is one of these here
 
 
