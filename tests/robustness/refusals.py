@@ -281,7 +281,7 @@ class Refusals:
 async def run(
     *, seed: int, calls: int, one_in: int = 30, rollbacks: int = 4, saboteur: Saboteur | None = None
 ) -> Report:
-    """Run the program on a server of its own; a saboteur is given it, and does there what it likes meanwhile."""
+    """Run the program on a server of its own; a saboteur damages that server until the comparison at the end."""
     with refusing_server() as server:
         async with Refusals(server, seed, one_in) as refusals:
             sabotage = None if saboteur is None else asyncio.ensure_future(saboteur(server))
@@ -289,11 +289,11 @@ async def run(
                 await refusals.refuse_in_turn(calls)
                 for number in range(rollbacks):
                     await refusals.go_back(STATES[number % len(STATES)])
-                await refusals.check()
             finally:
                 if sabotage is not None:
                     sabotage.cancel()
                     await asyncio.wait([sabotage])
+            await refusals.check()
     figures: dict[str, Any] = {"calls while the server refused writes": refusals.calls, **refusals.counted}
     return Report("refusals", seed, dict(sorted(figures.items())), refusals.broken)
 
