@@ -50,9 +50,14 @@ class Clients:
             self._add_work(f"{name}, {kind}", track(twins, Random(f"{self._seed}/{name}/{kind}")))
         self._checks.append(self._noted(name, _same_content(Twins(namespace.caller(), memory, Counter()))))
 
-    async def add_sharing(self, connections: Iterable[OpenNamespace], clients: int) -> None:
-        """So many clients on each of these connections to one namespace; a subscriber on the last follows them."""
-        shared = Shared(self.counted)
+    async def add_sharing(
+        self, connections: Iterable[OpenNamespace], clients: int, *, syncs_first: bool = True
+    ) -> None:
+        """So many clients on each of these connections to one namespace; a subscriber on the last follows them.
+
+        `syncs_first` is what `Shared` has to know of the server.
+        """
+        shared = Shared(self.counted, syncs_first=syncs_first)
         for number, connection in enumerate(connections):
             self._namespaces.append(connection)
             for client in range(clients):

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from itertools import count
 from random import Random
 from statistics import median
@@ -81,8 +82,13 @@ class Crashes:
         }
 
 
-async def durable(server: Node, seed: int, crashes: int, durability: str = "fsync") -> tuple[dict[str, Any], list[str]]:
-    """Crash under a load of calls of all kinds; the figures, and what is broken."""
+async def durable(
+    server: Node, seed: int, crashes: int, durability: str = "fsync", *, syncs_first: bool = False
+) -> tuple[dict[str, Any], list[str]]:
+    """Crash under a load of calls of all kinds; the figures, and what is broken.
+
+    `syncs_first` says that the server syncs before it answers.
+    """
     url, crashing = url_of(server), Crashes(server, seed, crashes)
     async with (
         opened(url, "tracks", durability=durability) as tracks,
@@ -92,7 +98,7 @@ async def durable(server: Node, seed: int, crashes: int, durability: str = "fsyn
     ):
         await clients.add_tracks(tracks, TRACKS)
         await clients.add_tracks(fleet, {"drive": drive})
-        await clients.add_sharing([shared], SHARING)
+        await clients.add_sharing([shared], SHARING, syncs_first=syncs_first)
         working = asyncio.create_task(clients.work())
         while crashing.left and not clients.broken:
             await crashing.crash(lambda: clients.writes + len(clients.broken))
@@ -153,6 +159,8 @@ def url_of(server: Node) -> str:
 
 
 _PROGRAMS: Mapping[str, Callable[[Node, int, int], Awaitable[tuple[dict[str, Any], list[str]]]]] = {
+    "fsync": durable,
+    "always": partial(durable, syncs_first=True),
     "limits": limited,
     "memory": lossy,
 }
@@ -163,7 +171,7 @@ async def run(*, seed: int, crashes: int, modes: Sequence[str] = MODES) -> Repor
     report = Report("crashes", seed)
     for mode in modes:
         with server_of(mode) as server:
-            figures, broken = await _PROGRAMS.get(mode, durable)(server, seed, crashes)
+            figures, broken = await _PROGRAMS[mode](server, seed, crashes)
         report.figures[mode] = figures
         report.broken += [f"{mode}: {text}" for text in broken]
     return report

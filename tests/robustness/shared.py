@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from itertools import count
 from random import Random
 
-from redis_mob.errors import ReadFailedError, VersionConflictError
+from redis_mob.errors import EpochChangedError, ReadFailedError, VersionConflictError
 from redis_mob.models import MobEvent
 from redis_mob.models.revision import extract_meta_revision
 from redis_mob.stores.storage import RedisStorage
@@ -23,10 +23,15 @@ _COUNTER = ("n", "counter")
 
 
 class Shared:
-    """What all were told that appended and counted."""
+    """What all were told that appended and counted.
 
-    def __init__(self, counted: Counter[str]) -> None:
+    `syncs_first` says that the server syncs a write to its disk before anyone can read it. Where it does not, a crash
+    may take back what the subscriber has seen and no call has acknowledged (contract: store-18).
+    """
+
+    def __init__(self, counted: Counter[str], *, syncs_first: bool) -> None:
         self._counted = counted
+        self._syncs_first = syncs_first
         self._numbers = count()
         self._told: list[tuple[int, int]] = []
         self._followed: list[tuple[int, int]] = []
@@ -52,8 +57,16 @@ class Shared:
     async def _follow(self, storage: RedisStorage) -> None:
         async with storage.events.subscribe(0) as following:
             while True:
-                with suppress(ReadFailedError):  # it goes on
+                try:
                     event = await anext(following)
+                except ReadFailedError:
+                    pass  # it goes on
+                except EpochChangedError as error:
+                    if self._syncs_first or (kept := error.kept) is None:
+                        raise
+                    self._counted["subscriptions that went back"] += 1
+                    self._followed = [(cursor, number) for cursor, number in self._followed if cursor <= kept]
+                else:
                     self._followed.append((event.cursor, number_of(event)))
 
     async def _has_followed(self, events: int) -> None:
