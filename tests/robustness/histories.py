@@ -16,8 +16,8 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import contextmanager, nullcontext
+from collections.abc import Awaitable, Callable
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -98,12 +98,14 @@ async def record(
     read once, so the server has to answer then. The seed repeats the calls, and not their timing.
     """
     names = [f"history-{seed}-{number}" for number in range(namespaces)]
-    common = {"seed": seed, "operations": -(-operations // clients), "objects": objects, "durability": durability}
+    common: dict[str, Any] = {"operations": -(-operations // clients), "objects": objects, "durability": durability}
+    if one_in:
+        common["one_in"] = one_in
     shares = [list(range(clients))[first::processes] for first in range(min(processes, clients))]
     started: list[_Clients] = []
     try:
-        for numbers in shares:
-            started.append(await _Clients.start(url=url, namespaces=names, numbers=numbers, one_in=one_in, **common))
+        for numbers in shares:  # one after the other: each takes a second of a processor to begin
+            started += [await _Clients.start(url=url, namespaces=names, numbers=numbers, seed=seed, **common)]
         working = asyncio.gather(*(one.calls() for one in started))
         if during is None:
             found = await working

@@ -274,7 +274,7 @@ async def behind_faults(url: str, *, one_in: int, seed: int, numbers: list[int],
 def main() -> None:
     logging.disable()  # of interruptions, which are wanted here
     options = json.loads(sys.argv[1])
-    asyncio.run(behind_faults(**options) if options.get("one_in") else work(**options))
+    asyncio.run(behind_faults(**options) if "one_in" in options else work(**options))
 
 
 if __name__ == "__main__":
