@@ -6,9 +6,9 @@
 
 A history is linearizable if its calls can be put in one serial order that explains it: a call that ended before another
 one started comes first, and the model gives every call the result that was recorded. `check` looks for such an order
-(redis_mob/testing/serial_order.py says how). That takes few steps where few calls overlap and their results tell much, and
-where independent objects are checked one by one (`check_parts`); in the worst case it takes exponentially many. A model
-whose `apply` is a plain function is several times as fast as one that has to be awaited.
+(redis_mob/testing/serial_order.py says how). That takes few steps where few calls overlap and their results tell much,
+and where independent objects are checked one by one (`check_parts`); in the worst case it takes exponentially many. A
+model whose `apply` is a plain function is several times as fast as one that has to be awaited.
 """
 
 from __future__ import annotations
@@ -19,13 +19,19 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from redis_mob.errors import Portable
-from redis_mob.testing.serial_order import (
-    Misfit as Misfit,
-    Model as Model,
-    PlainModel as PlainModel,
-    RecordedCall as RecordedCall,
-    Search,
-)
+from redis_mob.testing.serial_order import Misfit, Model, PlainModel, RecordedCall, Search
+
+__all__ = [
+    "History",
+    "Misfit",
+    "Model",
+    "NoSerialOrderError",
+    "PlainModel",
+    "RecordedCall",
+    "UndecidedHistoryError",
+    "check",
+    "check_parts",
+]
 
 _LONGEST = 300
 """Characters of a call or result that a report shows."""
@@ -76,8 +82,8 @@ class NoSerialOrderError(Portable, AssertionError, Generic[C]):
     """No serial order was found that explains a history; the message shows how far one gets.
 
     `prefix` is the longest one found, `misfits` are the calls of which one would have to come next. `exhausted` says
-    that there is no order at all; otherwise the search was given up. `part` is the object that the calls are about, where
-    the history was checked in parts, else None.
+    that there is no order at all; otherwise the search was given up. `part` is the object that the calls are about,
+    where the history was checked in parts, else None.
     """
 
     def __init__(
@@ -136,18 +142,19 @@ async def check_parts(
 ) -> dict[K, list[RecordedCall[C]]]:
     """A serial order for each object of a history, given which one a call is about, and the model of each.
 
-    A history is linearizable exactly if those of its objects are, provided that no call is about two. `limit` is that of
-    one object, `seconds` are those of all together. Raises like `check`, for the first object that has no order; where
-    none is without one, for the first that is undecided. The error has the object as `part`.
+    A history is linearizable exactly if those of its objects are, provided that no call is about two. `limit` is that
+    of one object, `seconds` are those of all together. Raises like `check`, for the first object that has no order;
+    where none is without one, for the first that is undecided. The error has the object as `part`.
     """
     orders: dict[K, list[RecordedCall[C]]] = {}
+    gives_up: type[UndecidedHistoryError[C]] = UndecidedHistoryError
     undecided: UndecidedHistoryError[C] | None = None
     deadline = None if seconds is None else time.monotonic() + seconds
     for part, calls in history.split(by).items():
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
             orders[part] = await _check(calls, model(part), limit=limit, seconds=left, part=part)
-        except UndecidedHistoryError as error:
+        except gives_up as error:
             undecided = undecided or error
     if undecided is not None:
         raise undecided

@@ -1,9 +1,11 @@
 """Histories as files, which other checkers than `redis_mob.testing.history` can read, such as Porcupine.
 
-The first line is `{"format": "redis-mob-history", "version": 1}`; each further one is a call, in any order (docs/testing.md):
+The first line is `{"format": "redis-mob-history", "version": 1}`; each further one is a call, in any order:
 
     {"client": 3, "model": "document", "key": "ns-0/doc-1", "name": "get", "arguments": [], "started": 12, "ended": 15,
      "result": [2, 700041]}
+
+docs/testing.md says what the fields mean.
 """
 
 from __future__ import annotations
@@ -59,8 +61,8 @@ def write_history(path: Path, history: History[Operation]) -> None:
 def read_history(path: Path) -> History[Operation]:
     """The history of a file; its lists are tuples.
 
-    Raises SerializationError, which names the line, for a file that is none or is damaged, and ValidationError for one of
-    another version.
+    Raises SerializationError, which names the line, for a file that is none or is damaged, and ValidationError for one
+    of another version.
     """
     history = History[Operation]()
     with path.open(encoding="utf-8") as file:

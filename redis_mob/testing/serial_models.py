@@ -1,7 +1,7 @@
 """What the objects of recorded histories do, call by call: models for `redis_mob.testing.history`.
 
-Each is about one object, which is named by the `key` of its calls. Results are JSON, with tuples in the place of lists. The
-same models are there in Go, for Porcupine (tests/robustness/porcupine), and docs/testing.md lists their calls.
+Each is about one object, which is named by the `key` of its calls. Results are JSON, with tuples in the place of lists.
+The same models are there in Go, for Porcupine (tests/robustness/porcupine), and docs/testing.md lists their calls.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Register:
 
 
 class Document:
-    """A config document: None, or (revision, number). A refused call tells the revision that is there as ("is", revision)."""
+    """A config document: None, or (revision, number). A call that is refused tells the revision: ("is", revision)."""
 
     def start(self) -> tuple[int, int] | None:
         return None

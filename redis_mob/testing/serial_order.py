@@ -3,12 +3,13 @@
 It is the search of Wing and Gong, which never enters twice what it has tried (Lowe). What makes it fit for histories of
 a hundred thousand calls:
 
-* The calls that are not in the order yet are a linked list, out of which a call is taken, and into which it is put back,
-  at a cost that does not depend on the length of the history. So a step costs what overlaps.
+* The calls that are not in the order yet are a linked list, out of which a call is taken, and into which it is put
+  back, at a cost that does not depend on the length of the history. So a step costs what overlaps.
 * What was tried is known by the first call that is missing, the later ones that are not, and the state. Where few calls
   overlap that is a small number and not a set of all calls.
-* A call of unknown outcome may be left out. So it is tried only where no call of known outcome comes next, directly before
-  one that does; and a place is not entered again with more of them spent, since all that could follow there could follow
+* A call of unknown outcome may be left out. So it is tried only where no call of known outcome comes next, directly
+  before one that does, and once the search has fallen back a little: most often another order of the calls before is
+  what was missing. A place is not entered again with more of them spent, since all that could follow there could follow
   with fewer spent too. Of equal ones, which cannot be told apart, the one that started first comes first.
 """
 

@@ -1,9 +1,9 @@
-"""Whether watchers of a log were told what the contract promises, guarantee by guarantee (contract: events-24 to events-29).
+"""Whether watchers of a log were told what the contract promises (contract: events-24 to events-29).
 
-A watcher notes what it was told, in order: where a subscription began, what was handed over, which entries it was told are
-gone, which cursors it took as bookmarks. Each validator compares these notes with what the log held, and gives what is
-wrong as sentences, none if the guarantee held. They are for the event log, for the feed of config changes, and for any other
-log whose cursors are 1, 2, 3 and so on.
+A watcher notes what it was told, in order: where a subscription began, what was handed over, which entries it was told
+are gone, which cursors it took as bookmarks. Each validator compares these notes with what the log held, and gives what
+is wrong as sentences, none if the guarantee held. They are for the event log, for the feed of config changes, and for
+any other log whose cursors are 1, 2, 3 and so on.
 
     watch = [Opened(0), Delivered(1, "a"), Delivered(2, "b"), Bookmark(2), Opened(2), Delivered(3, "c")]
     assert validated(watch, {1: "a", 2: "b", 3: "c"}, calls=[["a", "b"], ["c"]]) == {}
@@ -75,7 +75,7 @@ def ordered(watch: Watch) -> list[str]:
 
 
 def unique(watch: Watch) -> list[str]:
-    """Unique (contract: events-25): no entry comes twice, unless the watcher itself goes back with a new subscription."""
+    """Unique (contract: events-25): no entry comes twice, unless the watcher goes back with a new subscription."""
     wrong: list[str] = []
     seen: dict[int, Hashable] = {}
     for note in watch:
@@ -137,14 +137,14 @@ def atomic(watch: Watch, held: Held, calls: Sequence[Sequence[Hashable]]) -> lis
     for note in watch:
         if isinstance(note, Delivered) and note.newest is not None and note.newest < ends.get(note.cursor, 0):
             wrong.append(
-                f"the entry at cursor {note.cursor} came when the log had {note.newest} as its last one, and the call that "
-                f"wrote it ends at {ends[note.cursor]}"
+                f"the entry at cursor {note.cursor} came when the log had {note.newest} as its last one, and the call "
+                f"that wrote it ends at {ends[note.cursor]}"
             )
     return wrong
 
 
 def resumable(watch: Watch, held: Held, concerns: Concerns = _everything) -> list[str]:
-    """Resumable (contract: events-28): a subscription begins with the first entry behind its cursor that concerns it."""
+    """Resumable (contract: events-28): a subscription begins with the first entry behind its cursor that it is for."""
     wrong: list[str] = []
     after: int | None = None
     for note in watch:
@@ -164,7 +164,7 @@ def resumable(watch: Watch, held: Held, concerns: Concerns = _everything) -> lis
 
 
 def bookmarkable(watch: Watch, held: Held, concerns: Concerns = _everything) -> list[str]:
-    """Bookmarkable (contract: events-29): up to a bookmark all was handed over or told as gone, and nothing comes later."""
+    """Bookmarkable (contract: events-29): up to a bookmark all was handed over or told as gone, and nothing follows."""
     wrong: list[str] = []
     settled = bookmark = 0
     delivered: set[int] = set()

@@ -1,8 +1,8 @@
-"""Histories of what concurrent clients saw of config documents, records, runs and logs, each checked for a serial order.
+"""What concurrent clients saw of config documents, records, runs and logs, checked for a serial order.
 
 Real processes of clients (history_client.py) call one server through proxies that lose one request in twenty. What they
-were told is checked by `redis_mob.testing.history`, object by object, and with --porcupine by Porcupine too, an independent
-checker in Go (porcupine/). Then one result is changed, and both have to refuse the history.
+were told is checked by `redis_mob.testing.history`, object by object, and with --porcupine by Porcupine too, an
+independent checker in Go (porcupine/). Then one result is changed, and both have to refuse the history.
 
     python -m tests.robustness.histories [--seed 7] [--histories 10] [--operations 2000] [--clients 16] [--porcupine]
 """
@@ -15,8 +15,8 @@ import json
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +41,12 @@ OBJECTS_OF_A_KIND = 8
 
 SECONDS = 600.0
 """How long one history is checked."""
+
+
+REFUSED: type[NoSerialOrderError[Operation]] = NoSerialOrderError
+"""The error with which a recorded history is refused."""
+
+UNDECIDED: type[UndecidedHistoryError[Operation]] = UndecidedHistoryError
 
 
 class _Clients:
@@ -93,9 +99,12 @@ async def record(
 ) -> History[Operation]:
     """What so many clients saw that made about so many calls together, on new namespaces of a server.
 
-    `during` is called when the clients begin, and cancelled when they have made their calls; what it raises is raised. With
-    `one_in` a proxy does something bad to one request in so many, which takes a URL of one server. At last each object is
-    read once, so the server has to answer then. The seed repeats the calls, and not their timing.
+    `during` is called when the clients begin, and cancelled when they have made their calls; what it raises is raised.
+    With `one_in` a proxy does something bad to one request in so many, which takes a URL of one server. At last each
+    object is read once, so the server has to answer then. The seed repeats the calls, and not their timing.
+
+    An append of unknown outcome whose numbers are in a log at last is given the cursors that they have there, and is left
+    out if they are not: what it did is known then, and to try all that it may have done takes exponentially many steps.
     """
     names = [f"history-{seed}-{number}" for number in range(namespaces)]
     common: dict[str, Any] = {"operations": -(-operations // clients), "objects": objects, "durability": durability}
@@ -155,18 +164,36 @@ async def _read_all(storage: RedisStorage, history: History[Operation]) -> None:
                 result = None if run is None else run.status.value
             case _:
                 name, arguments = "poll", (0, 2**31)
-                result = tuple((event.cursor, number_of(event)) for event in await storage.events.replay_all())
+                entries = [(event.cursor, number_of(event)) for event in await storage.events.replay_all()]
+                result = tuple(entries)
+                history.calls[:] = settled(history.calls, (model, key), entries, time.monotonic_ns())
         call = Operation(model, key, name, arguments)
         history.calls.append(RecordedCall("last", call, started, time.monotonic_ns(), result))
+
+
+def settled(
+    calls: Sequence[RecordedCall[Operation]], part: tuple[str, str], entries: Sequence[tuple[int, int]], now: int
+) -> Iterator[RecordedCall[Operation]]:
+    """The calls with what the appends of unknown outcome to one log did, given all its entries as they are now."""
+    cursors: dict[int, int] = {}
+    for cursor, number in entries:
+        cursors.setdefault(number, cursor)
+    for recorded in calls:
+        call = recorded.call
+        if call.part == part and recorded.ended is None and call.name == "append":
+            if any(number in cursors for number in call.arguments):
+                yield replace(recorded, ended=now, result=tuple(cursors.get(number, 0) for number in call.arguments))
+        else:
+            yield recorded
 
 
 async def refusal(history: History[Operation], *, seconds: float = SECONDS) -> NoSerialOrderError[Operation] | None:
     """Why a history has no serial order; None if it has one. Raises UndecidedHistoryError where that takes too long."""
     try:
         await check_parts(history, lambda call: call.part, model_of, seconds=seconds)
-    except UndecidedHistoryError:
+    except UNDECIDED:
         raise
-    except NoSerialOrderError as error:
+    except REFUSED as error:
         return error
     return None
 
@@ -182,25 +209,32 @@ def sabotaged(history: History[Operation], random: Random) -> History[Operation]
 
 def _impossible(recorded: RecordedCall[Operation]) -> Any:
     """Another result of a call, which holds what was never written; None for calls that tell too little."""
-    match recorded.call.model, recorded.call.name, recorded.result:
-        case "document", "get", (revision, _):
-            return (revision, -1)
-        case "document", "put_if_revision", True:
+    result: Any = recorded.result
+    match recorded.call.model, recorded.call.name:
+        case "document", "get" if result is not None:
+            return (result[0], -1)
+        case "document", "put_if_revision" if result is True:
             return ("is", recorded.call.arguments[0])
-        case "record", "get", int():
+        case "record", "get" if result is not None:
             return -1
-        case "run", "get", str():
+        case "run", "get" if result is not None:
             return "lost"
-        case "log", "append", cursors:
-            return tuple(cursor + 1_000_000_000 for cursor in cursors)
-        case "log", "poll", (*others, (cursor, _)):
-            return (*others, (cursor, -1))
+        case "log", "append":
+            return tuple(cursor + 1_000_000_000 for cursor in result)
+        case "log", "poll" if result:
+            return (*result[:-1], (result[-1][0], -1))
         case _:
             return None
 
 
+def _told(error: NoSerialOrderError[Operation]) -> str:
+    """What an error says, of the longest order the last calls alone."""
+    first, *lines = str(error).splitlines()
+    return "\n".join([first, *lines[-20 - len(error.misfits) :]])
+
+
 @contextmanager
-def _server(kind: str) -> Any:
+def _server(kind: str) -> Generator[str]:
     with server(program=redis7_program() if kind == "redis" else None) as url:
         yield url
 
@@ -214,7 +248,7 @@ class Program:
         self._checker = porcupine.build(folder) if options.porcupine else None
         self.broken: list[str] = []
         self.calls = self.unknown = 0
-        self.seconds = Counter[str]()
+        self.seconds = defaultdict[str, float](float)
 
     async def run(self, number: int) -> None:
         """One history."""
@@ -224,7 +258,7 @@ class Program:
             history = await record(
                 url, seed=seed, operations=options.operations, clients=options.clients, one_in=options.one_in
             )
-        self.seconds["recording"] += round(time.monotonic() - began, 1)
+        self.seconds["recording"] += time.monotonic() - began
         self.calls += len(history.calls)
         self.unknown += sum(recorded.ended is None for recorded in history.calls)
         await self._check(f"history {seed}", history, is_honest=True)
@@ -234,18 +268,18 @@ class Program:
         began = time.monotonic()
         try:
             error = await refusal(history)
-        except UndecidedHistoryError as undecided:
-            self.broken.append(f"{name}: {undecided}")
+        except UNDECIDED as undecided:
+            self.broken.append(f"{name}: {_told(undecided)}")
             return
-        self.seconds["checking"] += round(time.monotonic() - began, 1)
-        if (error is None) != is_honest:
-            self.broken.append(f"{name}: {'has a serial order' if error is None else error}")
+        self.seconds["checking"] += time.monotonic() - began
+        if (error is None) == (not is_honest):
+            self.broken.append(f"{name}: {'it has a serial order' if error is None else _told(error)}")
         if self._checker is not None:
             file = self._folder / "history.jsonl"
             write_history(file, history)
             began = time.monotonic()
             verdict = await asyncio.to_thread(porcupine.verdict, self._checker, file)
-            self.seconds["checking by Porcupine"] += round(time.monotonic() - began, 1)
+            self.seconds["checking by Porcupine"] += time.monotonic() - began
             if verdict.word != ("ok" if is_honest else "violation"):
                 self.broken.append(f"{name}: Porcupine says {verdict.word}: {verdict.text}")
         if self._options.keep is not None and is_honest:
@@ -261,7 +295,7 @@ async def main(options: argparse.Namespace) -> Report:
         "histories": options.histories,
         "calls": program.calls,
         "calls of unknown outcome": program.unknown,
-        "seconds": dict(program.seconds),
+        "seconds": {name: round(seconds, 1) for name, seconds in program.seconds.items()},
     }
     return Report("histories", options.seed, figures, program.broken)
 

@@ -1,8 +1,8 @@
 """Clients in a process of their own that make random calls of four stores, and note each with its time and its result.
 
-It gets what to do as JSON, writes a line when its clients are ready, and waits for one. Then it writes a line of JSON for
-each call: client, model, key, name, arguments, start, end and result; the end is null where the outcome is unknown. What
-certainly did not happen is not written. The models are those of redis_mob/testing/serial_models.py.
+It gets what to do as JSON, writes a line when its clients are ready, and waits for one. Then it writes a line of JSON
+for each call: client, model, key, name, arguments, start, end and result; the end is null where the outcome is unknown.
+What certainly did not happen is not written. The models are those of redis_mob/testing/serial_models.py.
 
 Clients of even numbers learn the outcome of each call from its receipt, so that a call of theirs ends when it is known;
 those of odd numbers are told that an outcome is unknown, and go on.

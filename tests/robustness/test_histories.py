@@ -29,7 +29,14 @@ def go_checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def test_what_clients_see_through_a_bad_network_has_a_serial_order() -> None:
     options = Namespace(
-        seed=new_seed(), histories=1, operations=OPERATIONS, clients=8, one_in=20, server="valkey", porcupine=False, keep=None
+        seed=new_seed(),
+        histories=1,
+        operations=OPERATIONS,
+        clients=8,
+        one_in=20,
+        server="valkey",
+        porcupine=False,
+        keep=None,
     )
     report = await histories.main(options)
     assert report.broken == []

@@ -1,9 +1,9 @@
 """Watchers of the event log and of the config feed, whose connections are cut: each guarantee of a watch is validated.
 
-Writers append events one by one and in batches, and write config documents of several scopes, alone and together. Watchers
-follow both behind proxies that cut their connections and lose requests; they leave now and then, and come back with their
-bookmark. A part of the log is pruned meanwhile. At last `redis_mob.testing.watching` compares what they noted with what the
-log held.
+Writers append events one by one and in batches, and write config documents of several scopes, alone and together.
+Watchers follow both behind proxies that cut their connections and lose requests; they leave now and then, and come back
+with their bookmark. A part of the log is pruned meanwhile. At last `redis_mob.testing.watching` compares what they noted
+with what the log held.
 
     python -m tests.robustness.watching [--seed 7] [--calls 4000] [--watchers 6]
 """
@@ -227,7 +227,7 @@ class ChangeWatcher(Watcher):
         self._cursor = following.cursor
 
     def broken(self, written: Written) -> dict[str, list[str]]:
-        cursors = {change: cursor for cursor, change in written.held_changes.items()}
+        cursors: dict[Any, int] = {change: cursor for cursor, change in written.held_changes.items()}
         notes = [
             note._replace(cursor=cursors.get(note.entry, 0)) if isinstance(note, Delivered) else note
             for note in self.notes

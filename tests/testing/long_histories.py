@@ -17,13 +17,13 @@ from redis_mob.testing.history import History, NoSerialOrderError, RecordedCall,
 from redis_mob.testing.history_files import Operation
 from redis_mob.testing.serial_models import Register
 
+REFUSED: type[NoSerialOrderError[Operation]] = NoSerialOrderError
+
 LONGEST = 80
 """The most that a call begins before its effect, or ends after it, on a clock that moves by 5 for each call or so."""
 
 
-def linearizable(
-    *, operations: int, keys: int, clients: int, seed: int, unknown: float = 0.0
-) -> History[Operation]:
+def linearizable(*, operations: int, keys: int, clients: int, seed: int, unknown: float = 0.0) -> History[Operation]:
     """Calls that took effect one after the other, and overlap at random; of some the outcome is unknown.
 
     Half of those have an effect all the same. Each write and swap has a value of its own.
@@ -68,7 +68,7 @@ async def _say(title: str, history: History[Operation]) -> None:
     try:
         await check_parts(history, lambda call: call.key, lambda _: Register())
         said = "has a serial order"
-    except NoSerialOrderError as error:
+    except REFUSED as error:
         said = f"{'has none' if error.exhausted else 'is undecided'} behind {len(error.prefix)} calls of {error.part}"
     print(f"{title} {said}: {time.process_time() - began:.1f} s")
 

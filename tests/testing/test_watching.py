@@ -52,7 +52,9 @@ def test_a_broken_guarantee_is_named(guarantee: str, notes: list[Note]) -> None:
 
 
 @pytest.mark.parametrize(
-    "call", [["entry 1", "never written"], ["entry 1", "entry 3"], ["entry 3", "entry 2"]], ids=["part", "apart", "order"]
+    "call",
+    [["entry 1", "never written"], ["entry 1", "entry 3"], ["entry 3", "entry 2"]],
+    ids=["part", "apart", "order"],
 )
 def test_a_call_that_is_not_in_the_log_as_it_was_made_breaks_atomicity(call: list[str]) -> None:
     assert list(validated([], HELD, calls=[call])) == ["atomic"]
