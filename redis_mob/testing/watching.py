@@ -134,12 +134,12 @@ def atomic(watch: Watch, held: Held, calls: Sequence[Sequence[Hashable]]) -> lis
         elif places != list(range(places[0], places[0] + len(places))):
             wrong.append(f"the entries of the call {_some(call)} do not stand together: {_some(places)}")
         ends.update(dict.fromkeys(places, places[-1]))
-    for note in watch:
-        if isinstance(note, Delivered) and note.newest is not None and note.newest < ends.get(note.cursor, 0):
-            wrong.append(
-                f"the entry at cursor {note.cursor} came when the log had {note.newest} as its last one, and the call "
-                f"that wrote it ends at {ends[note.cursor]}"
-            )
+    wrong += [
+        f"the entry at cursor {note.cursor} came when the log had {note.newest} as its last one, and the call that wrote "
+        f"it ends at {ends[note.cursor]}"
+        for note in watch
+        if isinstance(note, Delivered) and note.newest is not None and note.newest < ends.get(note.cursor, 0)
+    ]
     return wrong
 
 

@@ -103,8 +103,8 @@ async def record(
     With `one_in` a proxy does something bad to one request in so many, which takes a URL of one server. At last each
     object is read once, so the server has to answer then. The seed repeats the calls, and not their timing.
 
-    An append of unknown outcome whose numbers are in a log at last is given the cursors that they have there, and is left
-    out if they are not: what it did is known then, and to try all that it may have done takes exponentially many steps.
+    An append of unknown outcome whose numbers are in a log at last is given the cursors that they have there, and is
+    left out if they are not: what it did is known then, and to try all that it may have done takes too many steps.
     """
     names = [f"history-{seed}-{number}" for number in range(namespaces)]
     common: dict[str, Any] = {"operations": -(-operations // clients), "objects": objects, "durability": durability}
