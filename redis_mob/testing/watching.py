@@ -135,8 +135,8 @@ def atomic(watch: Watch, held: Held, calls: Sequence[Sequence[Hashable]]) -> lis
             wrong.append(f"the entries of the call {_some(call)} do not stand together: {_some(places)}")
         ends.update(dict.fromkeys(places, places[-1]))
     wrong += [
-        f"the entry at cursor {note.cursor} came when the log had {note.newest} as its last one, and the call that wrote "
-        f"it ends at {ends[note.cursor]}"
+        f"the entry at cursor {note.cursor} came when the log had {note.newest} as its last one, and the call that "
+        f"wrote it ends at {ends[note.cursor]}"
         for note in watch
         if isinstance(note, Delivered) and note.newest is not None and note.newest < ends.get(note.cursor, 0)
     ]

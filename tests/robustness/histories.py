@@ -31,7 +31,7 @@ from redis_mob.testing.samples.new_events import number_of
 from redis_mob.testing.serial_models import model_of
 from tests.robustness import history_client, porcupine
 from tests.robustness.open_namespace import opened
-from tests.robustness.report import Report, parser, run_program
+from tests.robustness.report import BrokenError, Report, parser, run_program
 from tests.support.servers import redis7_program, server
 
 PROCESSES = 2
@@ -288,7 +288,10 @@ class Program:
 
 async def main(options: argparse.Namespace) -> Report:
     with TemporaryDirectory() as folder:
-        program = Program(options, Path(folder))
+        try:
+            program = Program(options, Path(folder))
+        except BrokenError as error:
+            return Report("histories", options.seed, broken=[str(error)])
         for number in range(options.histories):
             await program.run(number)
     figures = {

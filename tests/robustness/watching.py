@@ -2,8 +2,8 @@
 
 Writers append events one by one and in batches, and write config documents of several scopes, alone and together.
 Watchers follow both behind proxies that cut their connections and lose requests; they leave now and then, and come back
-with their bookmark. A part of the log is pruned meanwhile. At last `redis_mob.testing.watching` compares what they noted
-with what the log held.
+with their bookmark. A part of the log is pruned meanwhile. At last `redis_mob.testing.watching` compares what they
+noted with what the log held.
 
     python -m tests.robustness.watching [--seed 7] [--calls 4000] [--watchers 6]
 """

@@ -2,7 +2,8 @@
 
     python -m tests.testing.long_histories [--operations 100000] [--keys 100] [--clients 16] [--unknown 0.01] [--seed 7]
 
-It also plants one result that was never written, and says how long it takes to find that. Times are those of the processor.
+It also plants one result that was never written, and says how long it takes to find that. Times are those of the
+processor.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ ANSWERS: dict[str, list[tuple[str, tuple[Any, ...], Any]]] = {
         ("latest", (), 3),
     ],
 }
-"""Calls of each model with their answers, one after the other; tests/robustness/test_histories.py asks Go for the same."""
+"""Calls of each model with their answers, in turn; tests/robustness/test_histories.py asks those in Go the same."""
 
 
 def serial(name: str) -> History[Operation]:

@@ -1,4 +1,4 @@
-"""The checker on long histories: what is linearizable is accepted, one wrong result is found, and the work stays small."""
+"""The checker on long histories: it accepts what is linearizable, finds one wrong result, and does little work."""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.robustness.report import BrokenError
+
 SOURCE = Path(__file__).parent
 
 TIMEOUT = 300
@@ -28,17 +30,22 @@ def go_program() -> str | None:
     return os.environ.get("REDIS_MOB_GO") or shutil.which("go") or (str(usual) if usual.exists() else None)
 
 
+def has_modules(go: str) -> bool:
+    """Whether the module of Porcupine is here, or can be fetched."""
+    return subprocess.run([go, "mod", "download"], cwd=SOURCE, capture_output=True, check=False).returncode == 0
+
+
 def build(folder: Path) -> Path:
-    """Build the checker in a folder; raises RuntimeError where Go is missing, or cannot build it."""
+    """Build the checker in a folder; raises BrokenError where Go is missing, or cannot build it."""
     go = go_program()
     if go is None:
-        raise RuntimeError("there is no Go: install it (https://go.dev/doc/install), or name it with REDIS_MOB_GO")
+        raise BrokenError("there is no Go: install it (https://go.dev/doc/install), or name it with REDIS_MOB_GO")
     program = folder / "check-history"
     built = subprocess.run(
         [go, "build", "-o", str(program), "."], cwd=SOURCE, capture_output=True, text=True, check=False
     )
     if built.returncode:
-        raise RuntimeError(f"the checker cannot be built: {built.stderr}")
+        raise BrokenError(f"the checker cannot be built: {built.stderr}")
     return program
 
 
@@ -47,6 +54,6 @@ def verdict(program: Path, file: Path) -> Verdict:
     command = [str(program), "-timeout", f"{TIMEOUT}s", str(file)]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     if said.returncode not in (0, 1, 2):
-        raise RuntimeError(f"the checker failed: {said.stderr}")
+        raise BrokenError(f"the checker failed: {said.stderr}")
     answer = json.loads(said.stdout)
     return Verdict(answer["verdict"], json.dumps(answer))

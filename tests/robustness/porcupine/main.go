@@ -103,6 +103,13 @@ func modelOf(name part) porcupine.Model {
 	}
 }
 
+func later(one, other int64) int64 {
+	if one > other {
+		return one
+	}
+	return other
+}
+
 // read gives the calls of each object. A call of unknown outcome ends after all others.
 func read(file string) map[part][]porcupine.Operation {
 	opened, err := os.Open(file)
@@ -130,11 +137,11 @@ func read(file string) map[part][]porcupine.Operation {
 		for _, argument := range found.Arguments {
 			asked.arguments = append(asked.arguments, parseValue(argument))
 		}
-		last = max(last, found.Started)
+		last = later(last, found.Started)
 		if found.Ended != nil {
 			operation.Return = *found.Ended
 			operation.Output = parseValue(found.Result)
-			last = max(last, *found.Ended)
+			last = later(last, *found.Ended)
 		}
 		operation.Input = asked
 		name := part{found.Model, found.Key}
