@@ -1,7 +1,7 @@
 """The search for a serial order of recorded calls, which `redis_mob.testing.history` decides with.
 
-It is the search of Wing and Gong, which never enters twice what it has tried (Lowe). What makes it fit for histories of
-a hundred thousand calls:
+It is the search of Wing and Gong, which never enters twice what it has tried (Lowe; decision 0065). What makes it fit
+for histories of a hundred thousand calls:
 
 * The calls that are not in the order yet are a linked list, out of which a call is taken, and into which it is put
   back, at a cost that does not depend on the length of the history. So a step costs what overlaps.

@@ -199,7 +199,7 @@ async def refusal(history: History[Operation], *, seconds: float = SECONDS) -> N
 
 
 def sabotaged(history: History[Operation], random: Random) -> History[Operation]:
-    """The history with one result that no server gives, whatever else happened meanwhile."""
+    """The history with one result that no server gives, in any order of the other calls."""
     calls = list(history.calls)
     known = [number for number, one in enumerate(calls) if one.ended is not None and _impossible(one) is not None]
     number = random.choice(known)
