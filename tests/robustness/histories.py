@@ -219,7 +219,7 @@ def _impossible(recorded: RecordedCall[Operation]) -> Any:
             return -1
         case "run", "get" if result is not None:
             return "lost"
-        case "log", "append":
+        case "log", "append" if result is not None:
             return tuple(cursor + 1_000_000_000 for cursor in result)
         case "log", "poll" if result:
             return (*result[:-1], (result[-1][0], -1))

@@ -13,7 +13,7 @@ import pytest
 def plant(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, right: str, wrong: str) -> None:
     """Let a method be what it would be with this piece of its text replaced, which has to be there once."""
     found: Any = inspect.getattr_static(owner, name)
-    function = found.fget if isinstance(found, property) else found
+    function: Any = found.fget if isinstance(found, property) else found
     text = textwrap.dedent(inspect.getsource(function))
     assert text.count(right) == 1, f"{owner.__name__}.{name} does not have this once: {right}"
     made: dict[str, Any] = {}
