@@ -17,6 +17,10 @@ TIMEOUT = 300
 """Seconds after which Porcupine gives up an object."""
 
 
+FETCHED_WITHIN = 60
+"""Seconds after which the module of Porcupine is not going to come."""
+
+
 class Verdict(NamedTuple):
     """What Porcupine says: "ok", "violation", or "unknown" where it gave up; and of which objects."""
 
@@ -32,7 +36,12 @@ def go_program() -> str | None:
 
 def has_modules(go: str) -> bool:
     """Whether the module of Porcupine is here, or can be fetched."""
-    return subprocess.run([go, "mod", "download"], cwd=SOURCE, capture_output=True, check=False).returncode == 0
+    fetch = [go, "mod", "download"]
+    try:
+        fetched = subprocess.run(fetch, cwd=SOURCE, capture_output=True, check=False, timeout=FETCHED_WITHIN)
+    except subprocess.TimeoutExpired:
+        return False
+    return fetched.returncode == 0
 
 
 def build(folder: Path) -> Path:
