@@ -9,6 +9,7 @@
 #   make bench-check  [ARGS='--scenarios calls']  compare its ratios with those stored there
 #   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with the peers that install here
 #   make screenshots                          take the pictures of the page anew, in docs/pictures; it needs chromium
+#   make porcupine    [ARGS='--histories 3']  have recorded histories judged by Porcupine too; it needs Go
 #   make dist | smoke                         build the wheel and the source archive | and try them as installed
 #   make test-image  [IMAGE=redis:7.4]        run the conformance suite on a server of an image; it needs Docker
 #   make test-topologies                      run the tests of docker-compose.yml; they need Docker and Compose 2
@@ -25,7 +26,7 @@ IMAGE ?=
 # The tests start thousands of processes: without bytecode each of them would compile the whole package, for a second.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness dist smoke clean
+.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness porcupine dist smoke clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -70,10 +71,14 @@ robustness: $(VENV)/.installed-dev
 	done; for durability in memory replicas:2; do \
 		$(BIN)/python -m tests.robustness.failovers --topology sentinel --kind $$kind --durability $$durability || exit 1; \
 	done; done
-	for program in faults crashes subscribers resharding refusals killed_workers paid_calls shared_budget host_commits limited_keys token_limit signals asks pending_asks fired_schedules; do \
+	for program in faults crashes subscribers resharding refusals killed_workers paid_calls shared_budget host_commits limited_keys token_limit signals asks pending_asks fired_schedules histories watching; do \
 		$(BIN)/python -m tests.robustness.$$program || exit 1; \
 	done
 	REDIS_MOB_ALL_POINTS=1 $(BIN)/python -m pytest -n auto -q tests/fleet/test_crash_matrix.py
+
+# It says so where there is no Go, and fails.
+porcupine: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.robustness.histories --histories 10 --operations 2000 --porcupine $(ARGS)
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase

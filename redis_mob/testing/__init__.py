@@ -7,6 +7,7 @@ installed; its fixtures are `mob_storage`, `fleet` and `mob_clock`.
 For a backend: `redis_mob.testing.conformance` is the conformance suite: tests for any implementation of the Protocols
 in `redis_mob.contracts`; `Backend` is what it asks of one. `redis_mob.testing.plugin` reports which guarantees hold.
 `redis_mob.testing.history` decides whether what concurrent clients saw could have happened one call after the other,
+`redis_mob.testing.watching` whether watchers of a log got what is promised to them,
 `redis_mob.testing.faults` is a proxy that does to requests what bad networks do, and `redis_mob.testing.containers` has
 fixtures that run a server in a container.
 The suite, the plugins and the fixtures need pytest and pytest-asyncio: `pip install redis-mob[testing]`.

@@ -5,61 +5,48 @@
     await check(history, CounterModel())
 
 A history is linearizable if its calls can be put in one serial order that explains it: a call that ended before another
-one started comes first, and the model gives every call the result that was recorded. `check` looks for such an order by
-the search of Wing and Gong, and never enters twice what it has tried: the same calls done, the same state reached
-(Lowe). That takes few steps where few calls overlap and their results tell much, and where independent objects are
-checked one by one (`History.split`); in the worst case it takes exponentially many.
+one started comes first, and the model gives every call the result that was recorded. `check` looks for such an order
+(redis_mob/testing/serial_order.py says how). That takes few steps where few calls overlap and their results tell much,
+and where independent objects are checked one by one (`check_parts`); in the worst case it takes exponentially many. A
+model whose `apply` is a plain function is several times as fast as one that has to be awaited.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
 
 from redis_mob.errors import Portable
+from redis_mob.testing.serial_order import Misfit, Model, PlainModel, RecordedCall, Search
+
+__all__ = [
+    "History",
+    "Misfit",
+    "Model",
+    "NoSerialOrderError",
+    "PlainModel",
+    "RecordedCall",
+    "UndecidedHistoryError",
+    "check",
+    "check_parts",
+]
 
 _LONGEST = 300
 """Characters of a call or result that a report shows."""
 
+_SHOWN = 100
+"""Calls of the longest order that a report shows, the last ones."""
+
+_LEAST_LIMIT = 100_000
+_LIMIT_OF_A_CALL = 50
+"""How often a model may be applied: at least, and for each call of a history."""
+
 C = TypeVar("C")
-C_contra = TypeVar("C_contra", contravariant=True)
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
 S = TypeVar("S", bound=Hashable)
-
-
-class Model(Protocol[C_contra, S]):
-    """What the calls do when they come one after the other, as a function of states.
-
-    Two states that are equal must behave alike for ever.
-    """
-
-    def start(self) -> S:
-        """The state before the first call."""
-        ...
-
-    async def apply(self, state: S, call: C_contra, /) -> tuple[object, S]:
-        """The result of a call in this state, and the state after it. The given state stays as it is."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedCall(Generic[C]):
-    """One call of one client.
-
-    Times are nanoseconds of a clock that all clients share, as `time.monotonic_ns` is for all processes of a machine.
-    `ended` is None when the outcome of the call is unknown: it may take effect at any moment from `started` on, or
-    never, and `result` says nothing.
-    """
-
-    client: Hashable
-    call: C
-    started: int
-    ended: int | None = None
-    result: object = None
 
 
 class History(Generic[C]):
@@ -91,18 +78,12 @@ class History(Generic[C]):
         return parts
 
 
-class Misfit(NamedTuple, Generic[C]):
-    """A call that cannot come next, since the model answers something else."""
-
-    recorded: RecordedCall[C]
-    answer: object
-
-
 class NoSerialOrderError(Portable, AssertionError, Generic[C]):
     """No serial order was found that explains a history; the message shows how far one gets.
 
     `prefix` is the longest one found, `misfits` are the calls of which one would have to come next. `exhausted` says
-    that there is no order at all; otherwise the search was given up.
+    that there is no order at all; otherwise the search was given up. `part` is the object that the calls are about,
+    where the history was checked in parts, else None.
     """
 
     def __init__(
@@ -112,102 +93,89 @@ class NoSerialOrderError(Portable, AssertionError, Generic[C]):
         misfits: Sequence[Misfit[C]],
         *,
         exhausted: bool,
+        part: Hashable = None,
     ) -> None:
         self.prefix = prefix
         self.misfits = misfits
         self.exhausted = exhausted
+        self.part = part
         epoch = min(recorded.started for recorded in calls)
+        left_out = len(prefix) - _SHOWN
         lines = [
-            f"{'there is no' if exhausted else 'found no'} serial order that explains these {len(calls)} calls; "
-            f"the longest possible one has {len(prefix)}:",
-            *(_line(recorded, epoch) for recorded in prefix),
+            f"{'there is no' if exhausted else 'found no'} serial order that explains these {len(calls)} calls"
+            f"{'' if part is None else f' of {_short(part)}'}; the longest possible one has {len(prefix)}:",
+            *([f"  (the first {left_out} are left out)"] if left_out > 0 else []),
+            *(_line(recorded, epoch) for recorded in prefix[-_SHOWN:]),
             "and these cannot come next:",
             *(f"{_line(recorded, epoch)}; the model says {_short(answer)}" for recorded, answer in misfits),
         ]
         super().__init__("\n".join(lines))
 
 
-async def check(history: History[C], model: Model[C, S], *, limit: int = 100_000) -> list[RecordedCall[C]]:
+class UndecidedHistoryError(NoSerialOrderError[C]):
+    """The search was given up before it was known whether a history has a serial order."""
+
+
+async def check(
+    history: History[C],
+    model: Model[C, S] | PlainModel[C, S],
+    *,
+    limit: int | None = None,
+    seconds: float | None = None,
+) -> list[RecordedCall[C]]:
     """A serial order that explains a history.
 
     It holds every call whose outcome is known, and of the others those that take effect in it. Raises
-    NoSerialOrderError if there is none, or if none was found after the model had applied `limit` calls.
+    NoSerialOrderError if there is none; UndecidedHistoryError, which is one too, if none was found after the model had
+    applied `limit` calls, by default 100,000 or fifty for each recorded one, or after so many seconds.
     """
-    calls = sorted(history.calls, key=lambda recorded: recorded.started)
-    known = sum(1 << number for number, recorded in enumerate(calls) if recorded.ended is not None)
-    path = [_Step(0, model.start(), _possible(calls, 0))]
-    tried = {(0, path[0].state)}
-    order: list[int] = []
-    longest: list[int] = []
-    applied = 0
-    while path:
-        done, state, untried = path[-1]
-        if done & known == known:
-            return [calls[number] for number in order]
-        if applied == limit:
-            break
-        number = next(untried, None)
-        if number is None:
-            path.pop()
-            del order[-1:]
-            continue
-        answer, after = await model.apply(state, calls[number].call)
-        applied += 1
-        reached = (done | 1 << number, after)
-        if _fits(calls[number], answer, has_effect=after != state) and reached not in tried:
-            tried.add(reached)
-            path.append(_Step(*reached, _possible(calls, reached[0])))
-            order.append(number)
-            if len(order) > len(longest):
-                longest = order.copy()
-    raise NoSerialOrderError(calls, *await _explain(calls, model, longest), exhausted=not path)
+    return await _check(history, model, limit=limit, seconds=seconds, part=None)
 
 
-class _Step(NamedTuple, Generic[S]):
-    """The calls done so far as a set of bits, the state they led to, and what is still to be tried after them."""
+async def check_parts(
+    history: History[C],
+    by: Callable[[C], K],
+    model: Callable[[K], Model[C, Any] | PlainModel[C, Any]],
+    *,
+    limit: int | None = None,
+    seconds: float | None = None,
+) -> dict[K, list[RecordedCall[C]]]:
+    """A serial order for each object of a history, given which one a call is about, and the model of each.
 
-    done: int
-    state: S
-    untried: Iterator[int]
-
-
-def _possible(calls: Sequence[RecordedCall[C]], done: int) -> Iterator[int]:
-    """Which calls may come next: those that started before any other one which is not done had ended."""
-    possible: list[int] = []
-    first_end = math.inf
-    for number, recorded in enumerate(calls):
-        if done >> number & 1:
-            continue
-        if recorded.started > first_end:
-            break
-        possible.append(number)
-        first_end = min(first_end, _end(recorded))
-    return iter(sorted(possible, key=lambda number: _end(calls[number])))
-
-
-def _end(recorded: RecordedCall[C]) -> float:
-    return math.inf if recorded.ended is None else recorded.ended
-
-
-def _fits(recorded: RecordedCall[C], answer: object, *, has_effect: bool) -> bool:
-    """Whether a call may come next; one of unknown outcome only has to where it changes something."""
-    return has_effect if recorded.ended is None else answer == recorded.result
+    A history is linearizable exactly if those of its objects are, provided that no call is about two. `limit` is that
+    of one object, `seconds` are those of all together. Raises like `check`, for the first object that has no order;
+    where none is without one, for the first that is undecided. The error has the object as `part`.
+    """
+    orders: dict[K, list[RecordedCall[C]]] = {}
+    gives_up: type[UndecidedHistoryError[C]] = UndecidedHistoryError
+    undecided: UndecidedHistoryError[C] | None = None
+    deadline = None if seconds is None else time.monotonic() + seconds
+    for part, calls in history.split(by).items():
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            orders[part] = await _check(calls, model(part), limit=limit, seconds=left, part=part)
+        except gives_up as error:
+            undecided = undecided or error
+    if undecided is not None:
+        raise undecided
+    return orders
 
 
-async def _explain(
-    calls: Sequence[RecordedCall[C]], model: Model[C, S], order: Sequence[int]
-) -> tuple[list[RecordedCall[C]], list[Misfit[C]]]:
-    """The calls of a serial order, and those that cannot follow it."""
-    state, done = model.start(), 0
-    for number in order:
-        _, state = await model.apply(state, calls[number].call)
-        done |= 1 << number
-    misfits: list[Misfit[C]] = []
-    for number in _possible(calls, done):
-        answer, _ = await model.apply(state, calls[number].call)
-        if calls[number].ended is not None and answer != calls[number].result:
-            misfits.append(Misfit(calls[number], answer))
-    return [calls[number] for number in order], misfits
+async def _check(
+    history: History[C],
+    model: Model[C, S] | PlainModel[C, S],
+    *,
+    limit: int | None,
+    seconds: float | None,
+    part: Hashable,
+) -> list[RecordedCall[C]]:
+    calls = history.calls
+    most = max(_LEAST_LIMIT, _LIMIT_OF_A_CALL * len(calls)) if limit is None else limit
+    sought = await Search(calls, model, limit=most, seconds=seconds).run()
+    if sought.order is not None:
+        return sought.order
+    refusal: type[NoSerialOrderError[C]] = NoSerialOrderError if sought.exhausted else UndecidedHistoryError
+    raise refusal(calls, sought.prefix, sought.misfits, exhausted=sought.exhausted, part=part)
 
 
 def _line(recorded: RecordedCall[C], epoch: int) -> str:
