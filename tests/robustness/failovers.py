@@ -28,13 +28,13 @@ from typing import Any, Protocol
 
 from redis.exceptions import ConnectionError
 
+from redis_mob.testing.servers.cluster import run_cluster, slot_of
+from redis_mob.testing.servers.node import Node, wait_for
+from redis_mob.testing.servers.sentinel import SERVICE, run_sentinels
 from tests.robustness.judging import Disruption, judge, read_stored
 from tests.robustness.load import Notes, loaded
 from tests.robustness.notes import now
 from tests.robustness.report import Report, parser, run_program
-from tests.support.cluster import run_cluster, slot_of
-from tests.support.node import Node, wait_for
-from tests.support.sentinel import SERVICE, run_sentinels
 
 NAMESPACE = "failovers"
 _QUICK = ("--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")

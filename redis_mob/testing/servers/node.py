@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError
 from redis.retry import Retry
 
-from tests.support.raw_client import RawClient
+from redis_mob.testing.servers.raw_client import RawClient
 
 HOST = "127.0.0.1"
 _POLL = 0.02
