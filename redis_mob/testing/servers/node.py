@@ -33,10 +33,10 @@ N = TypeVar("N", bound="Node")
 class Node:
     """A server that listens on `port`; `command` starts it there, the first time and again."""
 
-    def __init__(self, port: int, command: Sequence[str], **client: Any) -> None:
+    def __init__(self, port: int, command: Sequence[str], *, host: str = HOST, **client: Any) -> None:
         self.port = port
         self._command = command
-        self._client = RawClient(Redis(HOST, port, protocol=2, retry=Retry(NoBackoff(), 0), **client))
+        self._client = RawClient(Redis(host, port, protocol=2, retry=Retry(NoBackoff(), 0), **client))
         self._process = self._run()
 
     @property
@@ -61,6 +61,11 @@ class Node:
                 return self.do("INFO", "server")["process_id"] == self._process.pid
             time.sleep(_POLL)
         return False
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
 
     def kill(self) -> None:
         """End the server with SIGKILL: it saves nothing, and its clients see a cut connection."""

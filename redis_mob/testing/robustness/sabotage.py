@@ -1,0 +1,2 @@
+SABOTEURS={}
+def plant(n): pass
