@@ -43,7 +43,11 @@ async def main(chosen: argparse.Namespace) -> int:
     from redis_mob.testing.robustness import fleet, nemeses, runner
     from redis_mob.testing.robustness.verdict import Setting
 
-    names = nemeses.of_topology(chosen.topology) if chosen.nemesis == "all" else [chosen.nemesis]
+    names = (
+        nemeses.of_topology(chosen.topology, fleets=chosen.traffic == "fleet")
+        if chosen.nemesis == "all"
+        else [chosen.nemesis]
+    )
     if unknown := set(names) - set(nemeses.NEMESES):
         print(f"there is no nemesis {', '.join(unknown)}: choose of {', '.join(nemeses.NEMESES)}", file=sys.stderr)
         return 2

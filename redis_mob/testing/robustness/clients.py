@@ -135,17 +135,17 @@ class Traffic:
         await self._idle.wait()
 
     def begin_no_calls(self) -> None:
-        """Let no further call begin; those that are under way go on."""
+        """Let no further call begin, since the storage goes back in time now; those that are under way go on."""
+        self.parts[-1].cut = time.monotonic_ns()
         self._open.clear()
 
-    async def may_have_gone_back(self, cut: int) -> None:
-        """The storage may have gone back since a time, from which on no call has begun: another part begins.
+    async def may_have_gone_back(self) -> None:
+        """The storage may have gone back since `begin_no_calls`: another part begins.
 
         The first write of each client says whether it is told.
         """
         await self.hold()
         before = self.parts[-1]
-        before.cut = cut
         await self._read_what_is_there()
         part = Part({name: before.found[name] for _, name, _ in self._names if name in before.found})
         self.parts.append(part)

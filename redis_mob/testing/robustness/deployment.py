@@ -71,6 +71,19 @@ class Alone:
         assert self.primary.is_running or self.primary.came_up(), "the server is not there"
 
 
+class WorkerCrew(Protocol):
+    """The worker processes of a fleet."""
+
+    @property
+    def alive(self) -> list[asyncio.subprocess.Process]:
+        """The workers that have not ended."""
+        ...
+
+    async def hire(self) -> None:
+        """Start one worker more."""
+        ...
+
+
 @dataclass
 class Deployment:
     """Running servers. `url` is where clients connect, `nemesis_url` past what breaks the network between.
@@ -85,6 +98,7 @@ class Deployment:
     cluster: Cluster | None = None
     proxy: FaultProxy | None = None
     network: Network | None = None
+    crew: WorkerCrew | None = None
     place: Path | None = None
     clock: Path | None = None
 
@@ -122,7 +136,10 @@ def _alone(durability: str, needs: str) -> Generator[Deployment]:
         place = Path(name, "data")
         place.mkdir()
         wrapped, clock, host = [], None, HOST
-        with _small_disk(place) if needs == "disk" else _nothing(), network() if needs == "network" else _nothing() as net:
+        with (
+            _small_disk(place) if needs == "disk" else _nothing(),
+            network() if needs == "network" else _nothing() as net,
+        ):
             if needs == "clock":
                 clock = Path(name, "clock")
                 clock.write_text("+0")

@@ -40,7 +40,9 @@ async def judge(traffic: Traffic, verdict: Verdict, *, reads_may_be_undone: bool
         verdict.anomalies.append(_difference(traffic.watcher.seen, last.held))
     told = traffic.outcomes["told of a loss"]
     if told and not setting.may_lose:
-        verdict.anomalies.append(f"clients were told {told} times of a loss that durability {setting.durability} excludes")
+        verdict.anomalies.append(
+            f"clients were told {told} times of a loss that durability {setting.durability} excludes"
+        )
 
 
 def _judge_losses(part: Part, verdict: Verdict) -> Iterator[str]:

@@ -79,7 +79,11 @@ def judge_log(
     places = {number: cursor for cursor, number in held}
     yield from _faults_of_order(held)
     written = {number for one in appends for number in one.numbers} | {number for _, number in before}
-    yield from (f"event {number} is in the log, and no call that may have happened wrote it" for number in places if number not in written)
+    yield from (
+        f"event {number} is in the log, and no call that may have happened wrote it"
+        for number in places
+        if number not in written
+    )
     if cut is None:
         yield from (f"event {number} was in the log, and is lost" for _, number in before if number not in places)
     lost: list[int] = []

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from random import Random
 from typing import ClassVar
@@ -41,10 +41,14 @@ class Nemesis:
     topologies: ClassVar[tuple[str, ...]] = ("single", "cluster", "sentinel")
     needs: ClassVar[str] = ""
     may_lose: ClassVar[bool] = False
+    is_of_fleets: ClassVar[bool] = False
+    """It breaks workers, which only a fleet has."""
 
     def __init__(self, deployment: Deployment, random: Random) -> None:
         self.deployment = deployment
         self.random = random
+        self.cutting: Callable[[], None] = lambda: None
+        """Called when that happens by which a server loses what is only in its memory; from any thread."""
 
     @classmethod
     def missing(cls) -> str:
@@ -79,6 +83,7 @@ class Kill(Nemesis):
     may_lose = True
 
     async def begin(self) -> None:
+        self.cutting()
         self.primary.kill()
 
     async def end(self) -> None:
@@ -129,11 +134,11 @@ class DiskFull(Nemesis):
 
     async def begin(self) -> None:
         assert self.deployment.place is not None, "a server that is alone has a place"
+        self.cutting()
         self._ballast = self.deployment.place / "ballast"
-        with self._ballast.open("wb") as file, suppress(OSError):
+        with suppress(OSError), self._ballast.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(_MB // 4))
-                file.flush()
 
     async def end(self) -> None:
         self._ballast.unlink(missing_ok=True)
@@ -260,7 +265,9 @@ class PartitionOfRequests(Partition):
 
 class PrimaryDies(Nemesis):
     name = "primary-dies"
-    about = "the primary is cut off from its replicas, gets SIGKILL, and a replica takes over; it comes back as a replica"
+    about = (
+        "the primary is cut off from its replicas, gets SIGKILL, and a replica takes over; it comes back as a replica"
+    )
     topologies = ("cluster", "sentinel")
     may_lose = True
 
@@ -281,6 +288,7 @@ class PrimaryDies(Nemesis):
                 replica.pause()
             primary.do("CLIENT", "KILL", "TYPE", "replica")
             time.sleep(cut_off)
+            self.cutting()
             primary.kill()
         finally:
             for replica in replicas:
@@ -304,6 +312,7 @@ class HandOver(PrimaryDies):
 
     async def begin(self) -> None:
         self._former = self.primary
+        self.cutting()
         await asyncio.to_thread(self.deployment.service.failover)
 
     async def heal(self) -> None:
@@ -338,6 +347,42 @@ class Resharding(Nemesis):
         cluster.wait_until_believed(target)
 
 
+class WorkerDies(Nemesis):
+    name = "worker-dies"
+    about = "a worker gets SIGKILL with what it executes, and another one is hired"
+    is_of_fleets = True
+
+    async def begin(self) -> None:
+        crew = self.deployment.crew
+        assert crew is not None, "a fleet has workers"
+        victim = self.random.choice(crew.alive)
+        victim.kill()
+        await victim.wait()
+
+    async def end(self) -> None:
+        assert self.deployment.crew is not None, "a fleet has workers"
+        await self.deployment.crew.hire()
+
+
+class WorkerPauses(Nemesis):
+    name = "worker-pauses"
+    about = "a worker stands still (SIGSTOP) until others have what it executes, and goes on"
+    is_of_fleets = True
+
+    @property
+    def seconds(self) -> float:
+        return self.random.uniform(2.0, 4.0)
+
+    async def begin(self) -> None:
+        crew = self.deployment.crew
+        assert crew is not None, "a fleet has workers"
+        self._paused = self.random.choice(crew.alive)
+        self._paused.send_signal(signal.SIGSTOP)
+
+    async def end(self) -> None:
+        self._paused.send_signal(signal.SIGCONT)
+
+
 def _revive(node: Node) -> None:
     """Start a server again that has ended, or let one go on that is still there; it takes writes again."""
     with suppress(ConnectionError, ResponseError):
@@ -366,11 +411,17 @@ NEMESES: Mapping[str, type[Nemesis]] = {
         PrimaryDies,
         HandOver,
         Resharding,
+        WorkerDies,
+        WorkerPauses,
     )
 }
 """All of them, by name."""
 
 
-def of_topology(topology: str) -> list[str]:
+def of_topology(topology: str, *, fleets: bool = False) -> list[str]:
     """The names of those that can break a topology, and can be used on this machine."""
-    return [name for name, one in NEMESES.items() if topology in one.topologies and not one.missing()]
+    return [
+        name
+        for name, one in NEMESES.items()
+        if topology in one.topologies and not one.missing() and (fleets or not one.is_of_fleets)
+    ]

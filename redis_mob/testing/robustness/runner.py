@@ -65,16 +65,15 @@ async def record(opening: Opening, nemesis: Nemesis, verdict: Verdict) -> Traffi
             if loses:
                 await asyncio.to_thread(_save, nemesis.deployment)
             await traffic.proceed(random.randint(calm // 2, calm))
-            cut = time.monotonic_ns()
             if loses:
-                traffic.begin_no_calls()
+                nemesis.cutting = traffic.begin_no_calls
             await nemesis.begin()
             await asyncio.sleep(nemesis.seconds)
             ended = time.monotonic_ns()
             await nemesis.end()
             await asyncio.gather(nemesis.heal(), _recovered(traffic, ended, verdict, loses=loses))
             if loses:
-                await traffic.may_have_gone_back(cut)
+                await traffic.may_have_gone_back()
         await traffic.finish(setting.operations)
     return traffic
 
