@@ -1,10 +1,11 @@
 """Histories of clients and a nemesis, one after the other; each verdict is a line of JSON.
 
-    python -m redis_mob.testing.robustness [--histories 50] [--operations 2000] [--topology single] [--durability fsync]
-        [--nemesis all] [--traffic stores] [--clients 8] [--disruptions 3] [--saboteur NAME] [--seed N] [--out FILE.jsonl]
+    python -m redis_mob.testing.robustness [--histories 50] [--operations 2000] [--topology single]
+        [--durability fsync] [--nemesis all] [--traffic stores] [--clients 8] [--disruptions 3] [--saboteur NAME]
+        [--seed N] [--out FILE.jsonl]
 
-`--nemesis all` takes the nemeses of the topology in turn. `--saboteur` plants a fault of that name, which has to be found.
-The command ends with 1 if a promise was not kept, or, with a saboteur, if it was not found.
+`--nemesis all` takes the nemeses of the topology in turn. `--saboteur` plants a fault of that name, which has to be
+found. The command ends with 1 if a promise was not kept, or, with a saboteur, if it was not found.
 """
 
 from __future__ import annotations
@@ -70,8 +71,9 @@ async def main(chosen: argparse.Namespace) -> int:
                 print(verdict.line, file=file)
         said = "skipped: " + verdict.skipped if verdict.skipped else "sound" if verdict.is_sound else "NOT SOUND"
         print(
-            f"{setting.topology} {setting.durability} {setting.nemesis} seed {setting.seed}: {verdict.operations} calls "
-            f"in {verdict.seconds:.1f} s, judged in {verdict.judged_in:.1f} s, {verdict.told_losses} told losses: {said}",
+            f"{setting.topology} {setting.durability} {setting.nemesis} seed {setting.seed}: "
+            f"{verdict.operations} calls in {verdict.seconds:.1f} s, judged in {verdict.judged_in:.1f} s, "
+            f"{verdict.told_losses} told losses: {said}",
             file=sys.stderr,
             flush=True,
         )

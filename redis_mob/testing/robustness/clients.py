@@ -1,8 +1,8 @@
 """Clients that call a storage at the same time, and note what they were told: the traffic of a history.
 
-Each client has a storage of its own, and one call under way at a time. It calls about objects, of which there are a few at
-a time (objects.py), and appends to the log and reads it (log.py). What a client does not know about a write it asks with
-`resolve`, now and then.
+Each client has a storage of its own, and one call under way at a time. It calls about objects, of which there are a few
+at a time (objects.py), and appends to the log and reads it (log.py). What a client does not know about a write it asks
+with `resolve`, now and then.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from redis_mob.errors import (
     DurabilityError,
@@ -26,13 +26,12 @@ from redis_mob.errors import (
     StorageUnavailableError,
     WriteFailedError,
 )
-from redis_mob.storage import MobStorage
 from redis_mob.testing.history import RecordedCall
 from redis_mob.testing.robustness.log import Append, Page, Watcher
-from redis_mob.testing.robustness.objects import KINDS, Beliefs, Call, State, read_state
+from redis_mob.testing.robustness.objects import KINDS, Beliefs, Call, State, Stores, read_state
 from redis_mob.testing.samples.new_events import number_of, numbered
 
-Opening = Callable[[], AbstractAsyncContextManager[MobStorage]]
+Opening: TypeAlias = Callable[[], AbstractAsyncContextManager[Stores]]
 """Opens the storage once more, as another client."""
 
 LIVE_OBJECTS = 6
@@ -66,8 +65,8 @@ class Part:
 class Traffic:
     """All clients of one history; `running` makes it.
 
-    `parts` are what they have done and were told, `answered` when the last call was that had an effect, or read. `outcomes`
-    counts how calls ended, `odd` has a sentence for each error that no storage may raise.
+    `parts` are what they have done and were told, `answered` is when the last call was answered. `outcomes` counts how
+    calls ended, `odd` has a sentence for each error that no storage may raise.
     """
 
     def __init__(self, opening: Opening, *, seed: int, clients: int) -> None:
@@ -110,20 +109,17 @@ class Traffic:
 
     async def proceed(self, calls: int) -> None:
         """Wait until so many more calls were answered, or a client has ended."""
-        until = self.acknowledged + calls
-        while self.acknowledged < until and not self._failed():
-            await asyncio.sleep(0.002)
+        wanted = self.acknowledged + calls
+        await _true(lambda: self.acknowledged >= wanted or self._failed())
 
     async def recovered(self, since: int) -> None:
         """Wait until a call was answered after this time."""
-        while self.answered <= since and not self._failed():
-            await asyncio.sleep(0.001)
+        await _true(lambda: self.answered > since or self._failed())
 
     async def finish(self, operations: int) -> None:
         """Let the clients go on until there were so many calls in all, and end; then read what the storage holds."""
         self._enough = operations
-        while self.started < operations and not self._failed():
-            await asyncio.sleep(0.005)
+        await _true(lambda: self.started >= operations or self._failed())
         await self.hold()
         self._ended.set()
         await self._read_what_is_there()
@@ -151,8 +147,7 @@ class Traffic:
         self.parts.append(part)
         self._writes_first = set(range(self._clients)) - before.told
         self._open.set()
-        while self._writes_first and not self._failed():
-            await asyncio.sleep(0.002)
+        await _true(lambda: not self._writes_first or self._failed())
 
     async def _read_what_is_there(self) -> None:
         part = self.parts[-1]
@@ -196,7 +191,7 @@ class Traffic:
                         self._idle.set()
                 await asyncio.sleep(0)
 
-    async def _call(self, client: int, storage: MobStorage, beliefs: Beliefs, random: Random) -> None:
+    async def _call(self, client: int, storage: Stores, beliefs: Beliefs, random: Random) -> None:
         part, choice = self.parts[-1], random.random()
         if client in self._writes_first or choice < 0.3:
             await self._append(part, client, storage, 3 if choice < 0.03 else 1)
@@ -216,7 +211,7 @@ class Traffic:
                 if known is None and not call.is_read:
                     part.calls.append(RecordedCall(client, call, started))
 
-    async def _append(self, part: Part, client: int, storage: MobStorage, events: int) -> None:
+    async def _append(self, part: Part, client: int, storage: Stores, events: int) -> None:
         numbers = [next(self._numbers) for _ in range(events)]
         new, started = [numbered(number) for number in numbers], time.monotonic_ns()
         if events == 1:
@@ -229,7 +224,7 @@ class Traffic:
         elif known is None:
             part.appends.append(Append(client, numbers, started))
 
-    async def _read_page(self, part: Part, storage: MobStorage, random: Random) -> None:
+    async def _read_page(self, part: Part, storage: Stores, random: Random) -> None:
         newest = max((one.cursors[-1] for one in part.appends[-20:] if one.cursors), default=0)
         after, started = max(0, newest - random.randrange(20)), time.monotonic_ns()
         known, result = await self._noted(-1, storage, lambda: storage.events.poll(after, 50), None)
@@ -238,7 +233,7 @@ class Traffic:
             part.pages.append(Page(after, 50, page, started, time.monotonic_ns()))
 
     async def _noted(
-        self, client: int, storage: MobStorage, perform: Callable[[], Awaitable[Any]], random: Random | None
+        self, client: int, storage: Stores, perform: Callable[[], Awaitable[Any]], random: Random | None
     ) -> tuple[bool | None, Any]:
         """(True, the answer) of a call; (False, None) if it has not happened; (None, None) if that is not known."""
         try:
@@ -271,7 +266,7 @@ class Traffic:
             self._writes_first.discard(client)
         return True, result
 
-    async def _resolved(self, storage: MobStorage, token: str) -> bool | None:
+    async def _resolved(self, storage: Stores, token: str) -> bool | None:
         try:
             outcome = await storage.resolve(token)
         except MobStoreError:
@@ -307,13 +302,20 @@ class Traffic:
 
     async def _watched(self) -> None:
         """Wait until the watcher has come to the end of the log, or is not going to."""
-        held, given_up = self.parts[-1].held, time.monotonic() + _LONGEST
-        while not self.watcher.has_come_to(held) and time.monotonic() < given_up:
-            await asyncio.sleep(0.01)
+        held = self.parts[-1].held
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST):
+                await _true(lambda: self.watcher.has_come_to(held))
 
 
 _LONGEST = 20.0
 """Seconds after which a watcher that has not seen the end of the log is not going to."""
+
+
+async def _true(condition: Callable[[], object]) -> None:
+    """Wait until this holds; what it is about changes in this loop, at any call."""
+    while not condition():  # noqa: ASYNC110  # an event for each condition would be set by every call
+        await asyncio.sleep(0.001)
 
 
 async def _as_list(one: Awaitable[Any]) -> list[Any]:
@@ -342,5 +344,5 @@ def _name_of(kind: str, random: Random) -> str:
 @asynccontextmanager
 async def running(opening: Opening, *, seed: int, clients: int) -> AsyncGenerator[Traffic]:
     """Clients at work until the block ends."""
-    async with AsyncExitStack() as stack:
-        yield await stack.enter_async_context(Traffic(opening, seed=seed, clients=clients))
+    async with Traffic(opening, seed=seed, clients=clients) as traffic:
+        yield traffic

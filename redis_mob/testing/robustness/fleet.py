@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import MobStoreError
@@ -20,7 +20,8 @@ from redis_mob.models import MobRun, MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.robustness.deployment import NAMESPACE, Deployment, deployed
 from redis_mob.testing.robustness.flow import FLOW, QUORUM, STEPS, fleet_of
-from redis_mob.testing.robustness.nemeses import NEMESES, Nemesis
+from redis_mob.testing.robustness.nemeses import NEMESES
+from redis_mob.testing.robustness.nemesis import Nemesis
 from redis_mob.testing.robustness.runner import skipped
 from redis_mob.testing.robustness.verdict import Setting, Verdict
 
@@ -58,20 +59,20 @@ class Crew:
         return [worker for worker in self.processes if worker.returncode is None]
 
     async def dismiss(self) -> None:
-        """Let all workers end."""
+        """Let all workers end; those that do not within some seconds are killed."""
         for worker in self.alive:
             assert worker.stdin is not None, "it was asked for"
             worker.stdin.close()
-        _, late = await asyncio.wait(
-            [asyncio.ensure_future(worker.wait()) for worker in self.alive] or [_none()], timeout=10
-        )
-        for worker in self.alive if late else ():
-            worker.kill()
-            await worker.wait()
+        for worker in self.alive:
+            try:
+                await asyncio.wait_for(worker.wait(), 10)
+            except TimeoutError:
+                worker.kill()
+                await worker.wait()
 
 
-async def _none() -> int:
-    return 0
+def _lines_of(effects: Path) -> list[str]:
+    return effects.read_text().splitlines() if effects.exists() else []
 
 
 @asynccontextmanager
@@ -93,12 +94,12 @@ async def _crew(deployment: Deployment, setting: Setting, effects: Path) -> Asyn
 async def history(setting: Setting) -> Verdict:
     """Make one history of a fleet and judge it.
 
-    What `memory` loses of a fleet is told to its workers, which read again; then only what is there in the end is judged.
+    There is none where a fleet may lose its runs: what is judged is how each run ended.
     """
     verdict, kind = Verdict(setting), NEMESES[setting.nemesis]
-    verdict.skipped = skipped(setting) or (
-        "a fleet that loses its runs has nothing to be judged by" if setting.may_lose and kind.may_lose else ""
-    )
+    verdict.skipped = skipped(setting)
+    if setting.may_lose and kind.may_lose:
+        verdict.skipped = "a fleet that loses its runs has nothing to be judged by"
     if verdict.skipped:
         return verdict
     began = time.monotonic()
@@ -113,7 +114,7 @@ async def history(setting: Setting) -> Verdict:
         ):
             nemesis = kind(deployment, Random(setting.seed))
             runs, told = await _drive(storage, effects, nemesis, crew, verdict)
-        lines = effects.read_text().splitlines() if effects.exists() else []
+        lines = _lines_of(effects)
     verdict.seconds = time.monotonic() - began
     began = time.monotonic()
     verdict.objects, verdict.events = len(runs), sum(len(of_run) for of_run in told.values())
@@ -214,7 +215,7 @@ def _faults_of_outputs(run: MobRun, effects: Sequence[Mapping[str, Any]]) -> Ite
         newest[place] = max(newest.get(place, 0), effect["token"])
     for step in STEPS:
         stored: Any = run.root_step_outputs.get(step)
-        outputs: Mapping[str, Any] = stored if isinstance(stored, Mapping) else {}
+        outputs = cast("Mapping[str, Any]", stored) if isinstance(stored, Mapping) else {}
         if len(outputs) < (QUORUM if step == "vote" else 1):
             yield f"step {step} is complete with {len(outputs)} outputs: {stored!r}"
         for member, one in outputs.items():

@@ -2,8 +2,8 @@
 
     python -m redis_mob.testing.robustness.flow URL NAMESPACE DURABILITY LEASE EFFECTS [SABOTEUR]
 
-Each handler writes a line about its effect to a file that all workers share, and puts out the fencing token under which it
-was called. A worker works until its standard input ends.
+Each handler writes a line about its effect to a file that all workers share, and puts out the fencing token under which
+it was called. A worker works until its standard input ends.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""What clients did to the event log, and whether what they were told, and what a watcher saw, agrees with what it holds."""
+"""What clients did to the event log, and whether what they were told, and what a watcher saw, agrees with it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 Held = Sequence[tuple[int, int]]
@@ -73,8 +74,8 @@ def judge_log(
 ) -> Iterator[str]:
     """A sentence for each fault of the log behind one part of a history, which began with the events `before`.
 
-    `cut` is when the storage may have gone back, at the end of the part: then events may be missing at the end of the log,
-    and a part of those before it; None if it may not.
+    `cut` is when the storage may have gone back, at the end of the part: then the newest events may be missing in the
+    log. It is None if it may not.
     """
     places = {number: cursor for cursor, number in held}
     yield from _faults_of_order(held)
@@ -98,15 +99,17 @@ def judge_log(
             lost.append(min(one.cursors))
         else:
             yield f"events {list(one.numbers)} were acknowledged at {list(one.cursors)}, and are at {there}"
-        if any(following != cursor + 1 for cursor, following in zip(one.cursors, one.cursors[1:], strict=False)):
+        if any(following != cursor + 1 for cursor, following in pairwise(one.cursors)):
             yield f"the events {list(one.numbers)} of one call are not next to each other: {list(one.cursors)}"
+    if lost and min(lost) < kept:
+        yield f"the event of cursor {min(lost)} is lost, and one behind it, {kept}, is still there"
     if cut is None:
         yield from _judge_order(appends)
         yield from _judge_pages(pages, appends, held)
 
 
 def _faults_of_order(held: Held) -> Iterator[str]:
-    for (one, _), (other, number) in zip(held, held[1:], strict=False):
+    for (one, _), (other, number) in pairwise(held):
         if other != one + 1:
             yield f"event {number} is at cursor {other}, behind {one}"
     for number, times in Counter(number for _, number in held).items():
@@ -136,7 +139,7 @@ def _judge_pages(pages: Sequence[Page], appends: Sequence[Append], held: Held) -
         while ended < len(by_end) and (by_end[ended].ended or 0) < page.started:
             newest = max(newest, by_end[ended].cursors[-1])
             ended += 1
-        expected = [one for one in held[page.after : page.after + len(page.events)]]
+        expected = list(held[page.after : page.after + len(page.events)])
         if list(page.events) != expected:
             yield f"a page behind {page.after} had {list(page.events)[:5]}, and the log has {expected[:5]}"
         elif len(page.events) < page.limit and page.after + len(page.events) < newest:

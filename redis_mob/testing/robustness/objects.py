@@ -1,16 +1,16 @@
-"""What clients call about single objects: a config document, a record, a run. Each has a model that says what it may answer.
+"""What clients call about single objects: a config document, a record, a run; a model of each says what it may answer.
 
-An object is called by all clients at the same time. Each write brings a number that no other write brings, so that a value
-says which write it comes from.
+An object is called by all clients at the same time. Each write brings a number that no other write brings, so that a
+value says which write it comes from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
-from redis_mob.contracts import ConfigStore, MobRunStore, RecordStore
+from redis_mob.contracts import ConfigStore, MobEventStore, MobRunStore, RecordStore
 from redis_mob.errors import (
     AlreadyExistsError,
     CasConflictError,
@@ -31,19 +31,32 @@ PLACE = "robustness"
 """The config namespace, and the collection of records, in which the objects are."""
 
 State: TypeAlias = "tuple[int, ...] | None"
-"""What an object holds; None while it is absent. A document: (revision, number); a record: (number,); a run: the numbers
-of all moves, the last one behind them again."""
+"""What an object holds; None while it is absent. A document: (revision, number); a record: (number,); a run: the
+numbers of all moves, the last one behind them again."""
+
+
+class Outcome(Protocol):
+    """What became of a write."""
+
+    @property
+    def executed(self) -> bool: ...
 
 
 class Stores(Protocol):
-    """The stores that the traffic calls."""
+    """What the traffic calls of a storage."""
 
+    @property
+    def events(self) -> MobEventStore: ...
     @property
     def config(self) -> ConfigStore: ...
     @property
     def records(self) -> RecordStore: ...
     @property
     def runs(self) -> MobRunStore: ...
+
+    async def resolve(self, token: str) -> Outcome:
+        """Learn what became of a write that raised OutcomeUnknownError; one that was not executed never will be."""
+        ...
 
 
 class Call(NamedTuple):
@@ -196,21 +209,27 @@ class Kind(NamedTuple):
     expects: Callable[[State], int]
 
 
+def _first_of(state: State) -> int:
+    return state[0] if state else 0
+
+
+def _last_of(state: State) -> int:
+    return state[-1] if state else 0
+
+
 KINDS: Mapping[str, Kind] = {
-    "document": Kind(
-        _document, _call_document, ("get", "put_if_revision", "put_if_revision"), lambda state: state[0] if state else 0
-    ),
+    "document": Kind(_document, _call_document, ("get", "put_if_revision", "put_if_revision"), _first_of),
     "record": Kind(
         _record,
         _call_record,
         ("get", "insert", "compare_and_put", "compare_and_put", "compare_and_put", "compare_and_delete"),
-        lambda state: state[0] if state else 0,
+        _first_of,
     ),
     "run": Kind(
         _run,
         _call_run,
         ("get", "create_run", "cas_flow_state", "cas_flow_state", "cas_flow_state"),
-        lambda state: state[-1] if state else 0,
+        _last_of,
     ),
 }
 """All kinds of objects, each with its operations, as often as they are to be called."""
@@ -234,7 +253,7 @@ class Beliefs:
     def learn(self, call: Call, result: object) -> None:
         """Take the answer to a call for what is there now."""
         if call.is_read:
-            self._states[call.object] = result if isinstance(result, tuple) else None  # pyright: ignore[reportUnknownVariableType]
+            self._states[call.object] = cast("State", result)
         elif result is True or result == DONE:
             _, self._states[call.object] = KINDS[call.kind].answer(self._states.get(call.object), call)
         elif call.kind == "document" and isinstance(result, int):

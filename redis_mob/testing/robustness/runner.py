@@ -7,11 +7,12 @@ import time
 from random import Random
 
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.storage import MobStorage
+from redis_mob.storage import MobStorage, OpeningStorage
 from redis_mob.testing.robustness.clients import Opening, Traffic, running
 from redis_mob.testing.robustness.deployment import NAMESPACE, Deployment, deployed, is_replicated
 from redis_mob.testing.robustness.judging import judge
-from redis_mob.testing.robustness.nemeses import NEMESES, Nemesis
+from redis_mob.testing.robustness.nemeses import NEMESES
+from redis_mob.testing.robustness.nemesis import Nemesis
 from redis_mob.testing.robustness.verdict import Setting, Verdict
 
 PATIENCE = RetryPolicy(deadline=10.0, reply_timeout=1.0, connect_timeout=1.0)
@@ -27,10 +28,8 @@ async def history(setting: Setting) -> Verdict:
     began = time.monotonic()
     async with deployed(setting.topology, setting.durability, needs=kind.needs) as deployment:
 
-        def opening() -> MobStorage:
-            return MobStorage.open(  # pyright: ignore[reportReturnType]
-                deployment.url, namespace=NAMESPACE, durability=setting.durability, retry=PATIENCE
-            )
+        def opening() -> OpeningStorage:
+            return MobStorage.open(deployment.url, namespace=NAMESPACE, durability=setting.durability, retry=PATIENCE)
 
         nemesis = kind(deployment, Random(setting.seed))
         traffic = await record(opening, nemesis, verdict)

@@ -83,7 +83,8 @@ SABOTEURS: Mapping[str, Saboteur] = {
             "page-begins-late",
             "lib/log_reading",
             "return redis.call('XRANGE', stream, '(' .. after .. '-0', '+', 'COUNT', limit)",
-            "return redis.call('XRANGE', stream, '(' .. after + (after % 7 == 3 and 1 or 0) .. '-0', '+', 'COUNT', limit)",
+            "after = after + (after % 7 == 3 and 1 or 0)\n"
+            "return redis.call('XRANGE', stream, '(' .. after .. '-0', '+', 'COUNT', limit)",
         ),
         _of_session(
             "receipts-not-found",
@@ -95,8 +96,8 @@ SABOTEURS: Mapping[str, Saboteur] = {
         _of_session(
             "late-originals-executed",
             "lua/lib/session_check.lua",
-            "if tonumber(number) >= tonumber(sequence) then return redis.error_reply('FENCED the call was given up') end",
-            "",
+            "if tonumber(number) >= tonumber(sequence) then",
+            "if false then",
             nemesis="requests",
         ),
         _of_session(

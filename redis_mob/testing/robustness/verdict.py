@@ -47,10 +47,10 @@ class Setting:
 class Verdict:
     """What one history was, and what was found in it.
 
-    `anomalies` are sentences, one for each promise that was not kept; `undecided` are objects whose history was too long
-    to be searched through. `told_losses` are acknowledged writes that a crash or failover has lost, and of which their
-    client was told. `recoveries` are seconds, of each disruption: from its end to the first call that was answered.
-    `judged_in` is the time that it took to judge.
+    `anomalies` are sentences, one for each promise that was not kept; `undecided` are objects whose history was too
+    long to be searched through. `told_losses` are acknowledged writes that a crash or failover has lost, and of which
+    their client was told. `recoveries` are seconds, of each disruption: from its end to the first call that was
+    answered. `judged_in` is the time that it took to judge.
     """
 
     setting: Setting
@@ -88,6 +88,6 @@ def verdict_in(line: str) -> Verdict:
     """The verdict of a line."""
     values = json.loads(line)
     more = values.pop("anomalies_in_all") - len(values["anomalies"])
-    verdict = Verdict(**{**values, "setting": Setting(**values["setting"])})
+    verdict = Verdict(Setting(**values.pop("setting")), **values)
     verdict.anomalies += ["one more that the line does not show"] * more
     return verdict
