@@ -244,10 +244,6 @@ class Traffic:
             self._writes_first.discard(client)
             self.outcomes["told of a loss"] += 1
             return False, None
-        except (WriteFailedError, ReadFailedError) as error:
-            self.outcomes[type(error).__name__] += 1
-            await asyncio.sleep(_PAUSE)
-            return False, None
         except OutcomeUnknownError as error:
             self.outcomes["unknown"] += 1
             if random is not None and random.random() < 0.5:
@@ -257,6 +253,10 @@ class Traffic:
         except DurabilityError:
             self.outcomes["done, and not as safe as asked"] += 1
             return None, None
+        except (WriteFailedError, ReadFailedError) as error:
+            self.outcomes[type(error).__name__] += 1
+            await asyncio.sleep(_PAUSE)
+            return False, None
         except MobStoreError as error:
             self.odd.append(f"{type(error).__name__} at client {client}: {error}")
             return None, None

@@ -215,7 +215,7 @@ def _faults_of_outputs(run: MobRun, effects: Sequence[Mapping[str, Any]]) -> Ite
         newest[place] = max(newest.get(place, 0), effect["token"])
     for step in STEPS:
         stored: Any = run.root_step_outputs.get(step)
-        outputs = cast("Mapping[str, Any]", stored) if isinstance(stored, Mapping) else {}
+        outputs: Mapping[str, Any] = cast("Any", stored) if isinstance(stored, Mapping) else {}
         if len(outputs) < (QUORUM if step == "vote" else 1):
             yield f"step {step} is complete with {len(outputs)} outputs: {stored!r}"
         for member, one in outputs.items():

@@ -9,10 +9,10 @@ from random import Random
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.storage import MobStorage, OpeningStorage
 from redis_mob.testing.robustness.clients import Opening, Traffic, running
-from redis_mob.testing.robustness.deployment import NAMESPACE, Deployment, deployed, is_replicated
+from redis_mob.testing.robustness.deployment import NAMESPACE, deployed, is_replicated
 from redis_mob.testing.robustness.judging import judge
 from redis_mob.testing.robustness.nemeses import NEMESES
-from redis_mob.testing.robustness.nemesis import Nemesis
+from redis_mob.testing.robustness.nemesis import Trouble
 from redis_mob.testing.robustness.verdict import Setting, Verdict
 
 PATIENCE = RetryPolicy(deadline=10.0, reply_timeout=1.0, connect_timeout=1.0)
@@ -51,26 +51,26 @@ def skipped(setting: Setting) -> str:
     return kind.missing()
 
 
-async def record(opening: Opening, nemesis: Nemesis, verdict: Verdict) -> Traffic:
+async def record(opening: Opening, trouble: Trouble, verdict: Verdict) -> Traffic:
     """What clients saw that called a storage while a nemesis broke it; for any storage that can be opened.
 
     The recoveries go into the verdict.
     """
     setting, random = verdict.setting, Random(f"{verdict.setting.seed}/runner")
-    loses = nemesis.may_lose and setting.may_lose
+    loses = trouble.may_lose and setting.may_lose
     async with running(opening, seed=setting.seed, clients=setting.clients) as traffic:
         calm = max(20, setting.operations // (2 * setting.disruptions + 1))
         for _ in range(setting.disruptions):
             if loses:
-                await asyncio.to_thread(_save, nemesis.deployment)
+                await trouble.prepare()
             await traffic.proceed(random.randint(calm // 2, calm))
             if loses:
-                nemesis.cutting = traffic.begin_no_calls
-            await nemesis.begin()
-            await asyncio.sleep(nemesis.seconds)
+                trouble.cutting = traffic.begin_no_calls
+            await trouble.begin()
+            await asyncio.sleep(trouble.seconds)
             ended = time.monotonic_ns()
-            await nemesis.end()
-            await asyncio.gather(nemesis.heal(), _recovered(traffic, ended, verdict, loses=loses))
+            await trouble.end()
+            await asyncio.gather(trouble.heal(), _recovered(traffic, ended, verdict, loses=loses))
             if loses:
                 await traffic.may_have_gone_back()
         await traffic.finish(setting.operations)
@@ -82,9 +82,3 @@ async def _recovered(traffic: Traffic, ended: int, verdict: Verdict, *, loses: b
     if not loses:
         await traffic.recovered(ended)
         verdict.recoveries.append((traffic.answered - ended) / 1e9)
-
-
-def _save(deployment: Deployment) -> None:
-    """Store what there is, so that what is lost later is what came after that; a replica has all of it anyway."""
-    if not is_replicated(deployment.service):
-        deployment.service.primary.do("SAVE")
