@@ -69,7 +69,7 @@ class Traffic:
     calls ended, `odd` has a sentence for each error that no storage may raise.
     """
 
-    def __init__(self, opening: Opening, *, seed: int, clients: int) -> None:
+    def __init__(self, opening: Opening, *, seed: int, clients: int, operations: int) -> None:
         self.parts = [Part()]
         self.outcomes: Counter[str] = Counter()
         self.odd: list[str] = []
@@ -89,7 +89,9 @@ class Traffic:
         self._idle.set()
         self._writes_first: set[int] = set()
         self._ended = asyncio.Event()
-        self._enough: int | None = None
+        self._operations = operations
+        self._awaited = 0
+        """How many wait for an answer: then calls are made, also when there were enough."""
 
     async def __aenter__(self) -> Self:
         for number in range(self._clients):
@@ -110,16 +112,21 @@ class Traffic:
     async def proceed(self, calls: int) -> None:
         """Wait until so many more calls were answered, or a client has ended."""
         wanted = self.acknowledged + calls
-        await _true(lambda: self.acknowledged >= wanted or self._failed())
+        await self._answer(lambda: self.acknowledged >= wanted)
 
     async def recovered(self, since: int) -> None:
         """Wait until a call was answered after this time."""
-        await _true(lambda: self.answered > since or self._failed())
+        await self._answer(lambda: self.answered > since)
 
-    async def finish(self, operations: int) -> None:
-        """Let the clients go on until there were so many calls in all, and end; then read what the storage holds."""
-        self._enough = operations
-        await _true(lambda: self.started >= operations or self._failed())
+    async def _answer(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that clients are told, or until all of them have ended."""
+        self._awaited += 1
+        await _true(lambda: condition() or self._failed())
+        self._awaited -= 1
+
+    async def finish(self) -> None:
+        """Let the clients go on until there were enough calls, and end; then read what the storage holds."""
+        await _true(lambda: self.started >= self._operations or self._failed())
         await self.hold()
         self._ended.set()
         await self._read_what_is_there()
@@ -177,7 +184,7 @@ class Traffic:
         async with self._opening() as storage:
             while not self._ended.is_set():
                 await self._open.wait()
-                if self._enough is not None and self.started >= self._enough and not self._writes_first:
+                if self.started >= self._operations and not (self._writes_first or self._awaited):
                     await asyncio.sleep(_PAUSE)
                     continue
                 self._busy += 1
@@ -342,7 +349,7 @@ def _name_of(kind: str, random: Random) -> str:
 
 
 @asynccontextmanager
-async def running(opening: Opening, *, seed: int, clients: int) -> AsyncGenerator[Traffic]:
-    """Clients at work until the block ends."""
-    async with Traffic(opening, seed=seed, clients=clients) as traffic:
+async def running(opening: Opening, *, seed: int, clients: int, operations: int) -> AsyncGenerator[Traffic]:
+    """Clients at work until the block ends; after so many calls they make those alone that are waited for."""
+    async with Traffic(opening, seed=seed, clients=clients, operations=operations) as traffic:
         yield traffic

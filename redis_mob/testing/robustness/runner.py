@@ -58,7 +58,7 @@ async def record(opening: Opening, trouble: Trouble, verdict: Verdict) -> Traffi
     """
     setting, random = verdict.setting, Random(f"{verdict.setting.seed}/runner")
     loses = trouble.may_lose and setting.may_lose
-    async with running(opening, seed=setting.seed, clients=setting.clients) as traffic:
+    async with running(opening, seed=setting.seed, clients=setting.clients, operations=setting.operations) as traffic:
         calm = max(20, setting.operations // (2 * setting.disruptions + 1))
         for _ in range(setting.disruptions):
             if loses:
@@ -73,7 +73,7 @@ async def record(opening: Opening, trouble: Trouble, verdict: Verdict) -> Traffi
             await asyncio.gather(trouble.heal(), _recovered(traffic, ended, verdict, loses=loses))
             if loses:
                 await traffic.may_have_gone_back()
-        await traffic.finish(setting.operations)
+        await traffic.finish()
     return traffic
 
 

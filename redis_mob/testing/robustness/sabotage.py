@@ -5,6 +5,7 @@ That happens before what is changed is imported, and reaches no other process.
 
 from __future__ import annotations
 
+import atexit
 import importlib.abc
 import importlib.machinery
 import shutil
@@ -15,9 +16,6 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from redis_mob.testing.robustness.saboteurs import SABOTEURS, Saboteur
-
-ROOT = Path(__file__).resolve().parents[3]
-"""Where the package lies, in a checkout beside its scripts."""
 
 
 def plant(name: str) -> None:
@@ -46,6 +44,7 @@ def _plant_in_script(saboteur: Saboteur) -> None:
 
     original = scripts._scripts_root()  # pyright: ignore[reportPrivateUsage]
     copied = Path(tempfile.mkdtemp(prefix="redis-mob-sabotage-"), "lua")
+    atexit.register(shutil.rmtree, copied.parent, ignore_errors=True)
     shutil.copytree(str(original), copied)
     file = copied.parent / saboteur.file
     file.write_text(sabotaged(saboteur, file.read_text()))

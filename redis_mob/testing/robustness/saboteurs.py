@@ -121,6 +121,7 @@ SABOTEURS: Mapping[str, Saboteur] = {
             f"{_CALLS}/sessions.py",
             "slot.sequence += 1",
             "slot.sequence = slot.sequence or 1",
+            nemesis="replies-lost",
         ),
         _of_session(
             "safety-not-waited-for",

@@ -13,7 +13,8 @@ SHOWN = 10
 class Setting:
     """What one history is made of. The same setting makes the same decisions, not the same timing of the machine.
 
-    `traffic` is `stores` or `fleet`, `durability` that of the clients, `saboteur` the name of a planted fault.
+    `traffic` is `stores` or `fleet`, `durability` that of the clients, `saboteur` the name of a planted fault. There
+    are at least so many `operations`, and a few more where they are needed to see that the storage answers again.
     """
 
     topology: str = "single"
