@@ -37,6 +37,11 @@ class Service(Protocol):
     """A primary and its replicas, whichever servers these are at the time."""
 
     @property
+    def url(self) -> str:
+        """Where clients connect."""
+        ...
+
+    @property
     def primary(self) -> Node:
         """The server that has the namespace; it may be dead."""
         ...
@@ -58,7 +63,8 @@ class Service(Protocol):
 class Alone:
     """One server without replicas."""
 
-    def __init__(self, primary: Node) -> None:
+    def __init__(self, primary: Node, url: str) -> None:
+        self.url = url
         self.primary = primary
         self.replicas: Sequence[Node] = ()
 
@@ -152,7 +158,7 @@ def _alone(durability: str, needs: str) -> Generator[Deployment]:
             server = started(lambda port: Node(port, [*command, "--port", str(port)], host=host))
             try:
                 url = f"redis://{host}:{server.port}"
-                yield Deployment("single", durability, url, Alone(server), network=net, place=place, clock=clock)
+                yield Deployment("single", durability, url, Alone(server, url), network=net, place=place, clock=clock)
             finally:
                 server.resume()
                 server.kill()

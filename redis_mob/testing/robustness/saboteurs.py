@@ -87,10 +87,10 @@ SABOTEURS: Mapping[str, Saboteur] = {
             "return redis.call('XRANGE', stream, '(' .. after .. '-0', '+', 'COUNT', limit)",
         ),
         _of_session(
-            "receipts-not-found",
-            "lua/lib/session_check.lua",
-            "if number == sequence and not is_fence(first) then",
-            "if false then",
+            "receipts-not-looked-at",
+            "lua/lib/session.lua",
+            "if type(receipt) ~= 'string' or string.match(receipt, '^(%d+) %D') ~= answered",
+            "if type(receipt) ~= 'string' and answered ~= '0:0'",
             nemesis="replies-lost",
         ),
         _of_session(

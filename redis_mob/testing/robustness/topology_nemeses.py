@@ -5,14 +5,47 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from redis.exceptions import ConnectionError, TimeoutError
 
-from redis_mob.testing.robustness.deployment import NAMESPACE
+from redis_mob.testing.robustness.deployment import NAMESPACE, Service
 from redis_mob.testing.robustness.nemesis import Nemesis
 from redis_mob.testing.servers.cluster import slot_of
-from redis_mob.testing.servers.node import wait_for
+from redis_mob.testing.servers.node import Node, wait_for
+
+
+def kill_primary(service: Service, cut_off: float, dying: Callable[[], None]) -> None:
+    """Cut the replicas off for so many seconds, and then kill the primary; `dying` is called right before that.
+
+    On one machine a replica has all writes at once. A network that fails first keeps the last ones back: the replicas
+    are
+    stopped, their connections to the primary are cut, and they go on when it is dead.
+    """
+    primary, replicas = service.primary, service.replicas
+    try:
+        for replica in replicas:
+            replica.pause()
+        primary.do("CLIENT", "KILL", "TYPE", "replica")
+        time.sleep(cut_off)
+        dying()
+        primary.kill()
+    finally:
+        for replica in replicas:
+            replica.resume()
+
+
+def wait_for_another_primary(service: Service, former: Node) -> None:
+    """Block until another server than the former one is the primary."""
+
+    def has_another() -> bool:
+        with suppress(ConnectionError, TimeoutError):
+            primary = service.primary
+            return primary is not former and primary.do("ROLE")[0] == b"master"
+        return False
+
+    wait_for(has_another, "no replica takes over")
 
 
 class PrimaryDies(Nemesis):
@@ -29,33 +62,13 @@ class PrimaryDies(Nemesis):
 
     async def begin(self) -> None:
         self._former = self.primary
-        await asyncio.to_thread(self._kill, self.random.uniform(0.1, 0.4))
-
-    def _kill(self, cut_off: float) -> None:
-        """On one machine a replica has all writes at once; a network that fails first keeps the last ones back."""
-        service = self.deployment.service
-        primary, replicas = service.primary, service.replicas
-        try:
-            for replica in replicas:
-                replica.pause()
-            primary.do("CLIENT", "KILL", "TYPE", "replica")
-            time.sleep(cut_off)
-            self.cutting()
-            primary.kill()
-        finally:
-            for replica in replicas:
-                replica.resume()
+        cut_off = self.random.uniform(0.1, 0.4)
+        await asyncio.to_thread(kill_primary, self.deployment.service, cut_off, self.cutting)
 
     async def heal(self) -> None:
-        await asyncio.to_thread(wait_for, self._has_another, "no replica takes over")
+        await asyncio.to_thread(wait_for_another_primary, self.deployment.service, self._former)
         await asyncio.to_thread(self._former.start_again)
         await super().heal()
-
-    def _has_another(self) -> bool:
-        with suppress(ConnectionError, TimeoutError):
-            primary = self.primary
-            return primary is not self._former and primary.do("ROLE")[0] == b"master"
-        return False
 
 
 class HandOver(PrimaryDies):
@@ -68,7 +81,7 @@ class HandOver(PrimaryDies):
         await asyncio.to_thread(self.deployment.service.failover)
 
     async def heal(self) -> None:
-        await asyncio.to_thread(wait_for, self._has_another, "no replica takes over")
+        await asyncio.to_thread(wait_for_another_primary, self.deployment.service, self._former)
         await Nemesis.heal(self)
 
 
