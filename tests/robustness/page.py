@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -129,7 +130,7 @@ def _machine() -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "redis_mob": __version__,
-        "server": find_server().name,
+        "server": _server(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
         "cpu": cpu,
@@ -137,13 +138,18 @@ def _machine() -> dict[str, Any]:
     }
 
 
+def _server() -> str:
+    said = subprocess.run([str(find_server()), "--version"], capture_output=True, text=True, check=True).stdout
+    return " ".join(said.split()[:3])
+
+
 def _cpu_info() -> list[str]:
     file = Path("/proc/cpuinfo")
     return file.read_text().splitlines() if file.exists() else []
 
 
-def page(campaign: Campaign, directory: str) -> str:
-    """The page, as Markdown."""
+def page(campaign: Campaign, directory: str, note: str = "") -> str:
+    """The page, as Markdown; the note says what else has to be known of this campaign."""
     groups = campaign.groups.values()
     histories, operations = sum(one.histories for one in groups), sum(one.operations for one in groups)
     anomalies, told = sum(one.anomalies for one in groups), sum(one.told_losses for one in groups)
@@ -161,6 +167,7 @@ def page(campaign: Campaign, directory: str) -> str:
         f"{len(campaign.saboteurs)} saboteurs were found, the slowest in {slowest:.0f} s.**",
         "",
         *(f"- {name}: {value}" for name, value in _machine().items()),
+        *([f"- note: {note}"] if note else []),
         "",
         "## Histories",
         "",
@@ -311,13 +318,13 @@ def _save(pyplot: Any, figure: Any, file: Path) -> None:
     file.write_text("\n".join(line.rstrip() for line in file.read_text().splitlines()) + "\n")
 
 
-def main(files: Sequence[Path], page_file: Path, directory: Path) -> None:
+def main(files: Sequence[Path], page_file: Path, directory: Path, note: str = "") -> None:
     """Write the page, and figures and plots into the directory beside it."""
     campaign = read(files)
     directory.mkdir(parents=True, exist_ok=True)
     write_plots(campaign, directory)
     (directory / "figures.json").write_text(json.dumps(campaign.figures, indent=1) + "\n")
-    page_file.write_text(page(campaign, directory.name))
+    page_file.write_text(page(campaign, directory.name, note))
 
 
 if __name__ == "__main__":
@@ -325,5 +332,6 @@ if __name__ == "__main__":
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--page", type=Path, required=True)
     parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("--note", default="", help="what else has to be known of these histories")
     chosen = parser.parse_args()
-    main(chosen.files, chosen.page, chosen.directory)
+    main(chosen.files, chosen.page, chosen.directory, chosen.note)

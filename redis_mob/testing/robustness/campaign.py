@@ -4,7 +4,8 @@
         [--saboteurs [NAME ...]]
 
 Each line is the verdict of a history, or how a saboteur was found. With `--saboteurs` these are hunted, all of them
-without a name, and no other history is made. It ends with 1 if a promise was not kept, or a saboteur was not found in time.
+without a name, and no other history is made. It ends with 1 if a promise was not kept, or a saboteur was not found in
+time.
 """
 
 from __future__ import annotations
