@@ -200,6 +200,14 @@ async def test_an_answer_that_no_order_explains_is_found() -> None:
     assert "there is no serial order" in verdict.anomalies[0]
 
 
+async def test_an_object_that_holds_what_no_call_wrote_is_found() -> None:
+    first = RecordedCall(0, Call("document", "d", "put_if_revision", 0, 1), 0, 10, DONE)
+    part = Part(calls=[first], cut=50, found={"d": (1, 1)})
+    assert (await judged(part, Watcher(), durability="memory")).is_sound
+    verdict = await judged(replace(part, found={"d": (1, 9)}), Watcher(), durability="memory")
+    assert verdict.anomalies == ["d holds 9, and no call that may have happened wrote that"]
+
+
 async def test_a_call_that_was_under_way_at_a_loss_has_no_known_answer() -> None:
     first = RecordedCall(0, Call("document", "d", "put_if_revision", 0, 1), 0, 10, DONE)
     across = RecordedCall(1, Call("document", "d", "put_if_revision", 0, 2), 20, 60, DONE)

@@ -59,6 +59,7 @@ def _judge_losses(part: Part, verdict: Verdict) -> Iterator[str]:
 
 
 async def _judge_objects(part: Part, verdict: Verdict, *, without_reads: bool) -> None:
+    verdict.anomalies += _unwritten(part)
     calls: list[RecordedCall[Call]] = []
     for recorded in part.calls:
         if part.cut is not None and recorded.ended is not None and recorded.ended >= part.cut:
@@ -76,6 +77,21 @@ async def _judge_objects(part: Part, verdict: Verdict, *, without_reads: bool) -
                 verdict.anomalies.append(f"{kind} {name}: {error}")
             else:
                 verdict.undecided += 1
+
+
+def _unwritten(part: Part) -> Iterator[str]:
+    """What an object holds behind a part is what it held before, or what calls wrote that may have happened.
+
+    Behind the last part a serial order shows more; where the storage may have gone back, this is what can be said.
+    """
+    written = {name: set(state or ()) for name, state in part.before.items()}
+    for recorded in part.calls:
+        written.setdefault(recorded.call.object, set()).add(recorded.call.number)
+    for name, state in part.found.items():
+        # of a document only the number, which stands behind the revision
+        for number in (state or ())[-1:]:
+            if number and number not in written.get(name, ()):
+                yield f"{name} holds {number}, and no call that may have happened wrote that"
 
 
 def _difference(seen: Held, held: Held) -> str:

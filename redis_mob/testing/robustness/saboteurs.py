@@ -126,8 +126,8 @@ SABOTEURS: Mapping[str, Saboteur] = {
         _of_session(
             "safety-not-waited-for",
             f"{_CALLS}/durability_wait.py",
-            "if reached is not None:\n            raise NotDurableError(reached)",
-            "return",
+            "while (reached := await self._reached(slot, until)) is not None and until is not None:",
+            "while False:",
             nemesis="primary-dies",
             topology="cluster",
             durability="replicas:1",
