@@ -162,9 +162,9 @@ def page(campaign: Campaign, directory: str, note: str = "") -> str:
         "clients were told could have happened one call after the other, and whether each of them was told of what it "
         "lost. [Testing](testing.md#robustness) says how to run it against a storage of your own.",
         "",
-        f"**{histories:,} histories with {operations:,} calls: {anomalies} {'anomaly' if anomalies == 1 else 'anomalies'}. {told:,} acknowledged events "
-        f"were lost where the durability allows it, and their clients were told of each. {len(found)} of "
-        f"{len(campaign.saboteurs)} saboteurs were found, the slowest in {slowest:.0f} s.**",
+        f"**{histories:,} histories with {operations:,} calls: "
+        f"{anomalies} {'anomaly' if anomalies == 1 else 'anomalies'}. {told:,} acknowledged events were lost where the durability allows it, and their clients were told of each. "
+        f"{len(found)} of {len(campaign.saboteurs)} saboteurs were found, the slowest in {slowest:.0f} s.**",
         "",
         *(f"- {name}: {value}" for name, value in _machine().items()),
         *([f"- note: {note}"] if note else []),

@@ -1,4 +1,5 @@
-"""Published: what breaks a storage under load, and what judges whether it kept its promises (docs/testing.md).
+"""Published: what breaks a storage under load, and what judges whether it kept its promises (docs/testing.md,
+decision 0073).
 
 A history is what clients did to a storage, and what they were told, while a nemesis broke it: `clients` makes the
 calls, `objects` and `log` say what a storage may answer, `nemeses` break servers and networks, `judging` compares the
