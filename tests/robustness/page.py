@@ -163,8 +163,9 @@ def page(campaign: Campaign, directory: str, note: str = "") -> str:
         "lost. [Testing](testing.md#robustness) says how to run it against a storage of your own.",
         "",
         f"**{histories:,} histories with {operations:,} calls: "
-        f"{anomalies} {'anomaly' if anomalies == 1 else 'anomalies'}. {told:,} acknowledged events were lost where the durability allows it, and their clients were told of each. "
-        f"{len(found)} of {len(campaign.saboteurs)} saboteurs were found, the slowest in {slowest:.0f} s.**",
+        f"{anomalies} {'anomaly' if anomalies == 1 else 'anomalies'}. {told:,} acknowledged events were lost where the "
+        f"durability allows it, and their clients were told of each. {len(found)} of {len(campaign.saboteurs)} "
+        f"saboteurs were found, the slowest in {slowest:.0f} s.**",
         "",
         *(f"- {name}: {value}" for name, value in _machine().items()),
         *([f"- note: {note}"] if note else []),
