@@ -131,8 +131,8 @@ async def _drive(
     fleet, number = fleet_of(storage, LEASE, effects), max(1, setting.operations // CALLS_OF_A_RUN)
     ids: list[str] = []
 
-    async def start_all() -> None:
-        for one in range(number):
+    async def start_some(share: Sequence[int]) -> None:
+        for one in share:
             # under a key, so that one whose outcome is unknown is started again, and not twice
             while True:
                 try:
@@ -141,10 +141,12 @@ async def _drive(
                 except MobStoreError:
                     await asyncio.sleep(0.05)
 
-    starting = asyncio.create_task(start_all())
+    starting: list[asyncio.Task[None]] = []
     try:
-        for _ in range(setting.disruptions):
-            await asyncio.sleep(random.uniform(0.2, 0.8))
+        for trouble in range(setting.disruptions):
+            # each trouble meets runs that are under way
+            starting.append(asyncio.create_task(start_some(range(trouble, number, setting.disruptions))))
+            await asyncio.sleep(random.uniform(0.05, 0.4))
             await nemesis.begin()
             await asyncio.sleep(nemesis.seconds)
             ended = time.monotonic()
@@ -153,9 +155,10 @@ async def _drive(
             await storage.events.latest_cursor()
             verdict.recoveries.append(time.monotonic() - ended)
         until = time.monotonic() + LONGEST * (1 + number / 100)
-        await starting
+        await asyncio.gather(*starting)
     finally:
-        starting.cancel()
+        for one in starting:
+            one.cancel()
     runs: list[MobRun] = []
     for run_id in ids:
         try:
