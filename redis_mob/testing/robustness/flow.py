@@ -88,8 +88,8 @@ def fleet_of(storage: MobStorage, lease: float, effects: Path) -> Fleet:
             raise StepFailed("never", retryable=False)
         if ctx.step_id == "flaky" and ctx.attempt == 1:
             raise ValueError("not the first time")
-        # what a worker that stood still is late with
-        await asyncio.sleep(random.uniform(0, 0.05))
+        # a few take as long as a lease: an owner is lost while it executes, and comes back while the next one does
+        await asyncio.sleep(random.uniform(0, 0.05 if random.random() < 0.8 else 2.0))
         return {"step": ctx.step_id, "token": ctx.fencing_token}
 
     definition = MobDefinition.from_toml(_definition())
