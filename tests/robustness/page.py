@@ -175,7 +175,7 @@ def page(campaign: Campaign, directory: str, note: str = "") -> str:
         "An anomaly is an answer that no serial order explains, an acknowledged write that is not there, an event that "
         "is there twice or in another order, a watcher that missed something, or a client that was not told of its "
         "loss. Told losses are acknowledged events that a crash or failover took from a server which was only to keep "
-        "them in memory; each was told with EpochChangedError.",
+        "them in memory; each was told with EpochChangedError. A history of a fleet counts fifty calls for each run.",
         "",
     ]
     lines += _table(

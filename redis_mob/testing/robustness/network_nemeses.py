@@ -12,7 +12,7 @@ from redis_mob.testing.robustness.nemesis import Nemesis
 
 class Requests(Nemesis):
     name = "requests"
-    about = "one request in ten is cut off, truncated, swallowed, delayed or late, each in one of nine ways"
+    about = "one request in ten is cut off, truncated, swallowed, delayed or late, each in one of eight ways"
     topologies = ("single",)
     needs = "proxy"
     faults: ClassVar[tuple[Fault, ...]] = tuple(sorted(set(Fault) - {Fault.NONE}, key=lambda fault: fault.value))
