@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import time
 from pathlib import Path
@@ -88,6 +89,7 @@ async def main(chosen: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     logging.disable()  # of interruptions, which are wanted here
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers and networks do not stay behind
     wanted = options(sys.argv[1:])
     if wanted.saboteur:
         plant(wanted.saboteur)

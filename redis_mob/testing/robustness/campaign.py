@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import logging
+import signal
 import sys
 import time
 from itertools import cycle, islice
@@ -78,8 +79,11 @@ async def hunt(saboteur: Saboteur, seed: int) -> dict[str, object]:
             said = (await process.stderr.read()).decode()
             is_found = await process.wait() == 0
     except TimeoutError:
-        process.terminate()
-        await process.wait()
+        pass  # it was not found
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
     sentences = [line.strip() for line in said.splitlines() if line.startswith("  ")]
     return {
         "saboteur": saboteur.name,
@@ -128,6 +132,7 @@ def _write(file: Path, line: str) -> None:
 
 if __name__ == "__main__":
     logging.disable()  # of interruptions, which are wanted here
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers and networks do not stay behind
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--histories", type=int, default=60)
