@@ -198,6 +198,7 @@ def with_own_clock(clock: Path) -> list[str]:
         f"FAKETIME_TIMESTAMP_FILE={clock}",
         "FAKETIME_NO_CACHE=1",
         "FAKETIME_DONT_FAKE_MONOTONIC=1",
+        "FAKETIME_DISABLE_SHM=1",  # a server that is killed would leave its piece of shared memory behind
     ]
 
 
