@@ -162,6 +162,14 @@ def _alone(durability: str, needs: str) -> Generator[Deployment]:
             finally:
                 server.resume()
                 server.kill()
+                if clock is not None:
+                    _forget_clock(server.pid)
+
+
+def _forget_clock(pid: int) -> None:
+    """Remove what libfaketime has made in shared memory for a program that could not do so when it was killed."""
+    for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
+        Path("/dev/shm", name).unlink(missing_ok=True)  # noqa: S108
 
 
 @contextmanager
@@ -198,7 +206,6 @@ def with_own_clock(clock: Path) -> list[str]:
         f"FAKETIME_TIMESTAMP_FILE={clock}",
         "FAKETIME_NO_CACHE=1",
         "FAKETIME_DONT_FAKE_MONOTONIC=1",
-        "FAKETIME_DISABLE_SHM=1",  # a server that is killed would leave its piece of shared memory behind
     ]
 
 
