@@ -5,6 +5,7 @@
 #   make test  [ARGS='tests/kernel -k plan']  run the tests
 #   make quick                                run, in half a minute, what finds most mistakes: while editing
 #   make lint | format | conformance | coverage | soak | robustness | clean
+#   make report       [ARGS='--histories 200'] break servers in all ways, hunt all saboteurs, and write docs/robustness.md
 #   make bench        [ARGS='--seconds 2']    measure this machine, and write docs/benchmarks
 #   make bench-check  [ARGS='--scenarios calls']  compare its ratios with those stored there
 #   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with the peers that install here
@@ -26,7 +27,7 @@ IMAGE ?=
 # The tests start thousands of processes: without bytecode each of them would compile the whole package, for a second.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness porcupine dist smoke clean
+.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness porcupine report dist smoke clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -65,20 +66,33 @@ test-image: $(VENV)/.installed-dev
 conformance: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist worksteal -q -p redis_mob.testing.plugin tests/conformance $(ARGS)
 
+CAMPAIGN := build/robustness.jsonl
+
 robustness: $(VENV)/.installed-dev
 	for kind in kill failover; do for durability in memory replicas:1; do \
 		$(BIN)/python -m tests.robustness.failovers --topology cluster --kind $$kind --durability $$durability || exit 1; \
 	done; for durability in memory replicas:2; do \
 		$(BIN)/python -m tests.robustness.failovers --topology sentinel --kind $$kind --durability $$durability || exit 1; \
 	done; done
-	for program in faults crashes subscribers resharding refusals killed_workers paid_calls shared_budget host_commits limited_keys token_limit signals asks pending_asks fired_schedules histories watching; do \
+	for program in faults crashes subscribers resharding refusals killed_workers paid_calls shared_budget host_commits limited_keys token_limit signals asks pending_asks fired_schedules histories watching disrupted; do \
 		$(BIN)/python -m tests.robustness.$$program || exit 1; \
 	done
+	mkdir -p $(dir $(CAMPAIGN)) && rm -f $(CAMPAIGN)
+	$(BIN)/python -m redis_mob.testing.robustness.campaign --saboteurs --out $(CAMPAIGN)
+	$(BIN)/python -m redis_mob.testing.robustness.campaign --histories 60 --out $(CAMPAIGN)
 	REDIS_MOB_ALL_POINTS=1 $(BIN)/python -m pytest -n auto -q tests/fleet/test_crash_matrix.py
 
 # It says so where there is no Go, and fails.
 porcupine: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.robustness.histories --histories 10 --operations 2000 --porcupine $(ARGS)
+
+# What was found is in the page, so that it is written also if a promise was not kept; then make ends with an error.
+report: $(VENV)/.installed-dev
+	mkdir -p $(dir $(CAMPAIGN)) && rm -f $(CAMPAIGN)
+	$(BIN)/python -m redis_mob.testing.robustness.campaign --saboteurs --out $(CAMPAIGN); hunted=$$?; \
+	$(BIN)/python -m redis_mob.testing.robustness.campaign --out $(CAMPAIGN) $(ARGS); made=$$?; \
+	$(BIN)/python -m tests.robustness.page $(CAMPAIGN) --page docs/robustness.md --directory docs/robustness && \
+		exit $$((hunted + made))
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.embedded.server import EmbeddedServer
+from redis_mob.testing.servers.cluster import Cluster, run_cluster
 from tests.conformance.gaps import is_known_gap
-from tests.support.cluster import Cluster, run_cluster
 from tests.support.examples import examples
 from tests.support.servers import redis7_program, server
 

@@ -28,10 +28,10 @@ from redis_mob.models.events import NewMobEvent
 from redis_mob.models.flow_events import StepDispatched, StepTargetCompleted
 from redis_mob.models.ids import AgentRuntimeId
 from redis_mob.testing.faults import Fault, fault_proxy
+from redis_mob.testing.servers.raw_client import RawClient
 from redis_mob.ui.app import ui_app
 from redis_mob.ui.settings import RETRY, UiSettings
 from tests.fleet.flows import FLOW, mob, step
-from tests.support.raw_client import RawClient
 
 MOST_CALLS, MOST_SUBSCRIPTIONS = 100, 5
 CHAIN = mob({f"s{n}": step(*([f"s{n - 1}"] if n else []), role=f"role-{n % 4}") for n in range(30)})

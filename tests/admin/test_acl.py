@@ -21,14 +21,14 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import scene
 from redis_mob.testing.samples.documents import definition
 from redis_mob.testing.samples.new_events import numbered
+from redis_mob.testing.servers.cluster import Cluster, slot_of
+from redis_mob.testing.servers.raw_client import RawClient
+from redis_mob.testing.servers.sentinel import run_sentinels
 from redis_mob.testing.waiting import until
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import run_flow
 from tests.stores.test_keys_and_scripts import NAMESPACE, NEW_KEY, use_everything
 from tests.support.adapters import use_adapters
-from tests.support.cluster import Cluster, slot_of
-from tests.support.raw_client import RawClient
-from tests.support.sentinel import run_sentinels
 from tests.support.servers import redis7_program, server
 from tests.support.users import admin_of, set_user, url_of_user, user_of
 

@@ -16,11 +16,11 @@ from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.errors import StorageUnavailableError, ValidationError
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.new_events import numbered
-from tests.support.cluster import Cluster, run_cluster, slot_of
+from redis_mob.testing.servers.cluster import Cluster, run_cluster, slot_of
+from redis_mob.testing.servers.node import HOST, Node, started, wait_for
+from redis_mob.testing.servers.raw_client import RawClient
+from redis_mob.testing.servers.sentinel import run_sentinels
 from tests.support.fake_server import HANG_UP, INFO, Handler, bulk, fake_server
-from tests.support.node import HOST, Node, started, wait_for
-from tests.support.raw_client import RawClient
-from tests.support.sentinel import run_sentinels
 from tests.support.servers import redis7_program, server
 from tests.support.users import admin_of, set_user, url_of_user, user_of
 

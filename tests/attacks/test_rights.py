@@ -31,12 +31,12 @@ from redis_mob.errors import (
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, Request, fault_proxy, in_order
 from redis_mob.testing.samples.new_events import numbered
+from redis_mob.testing.servers.raw_client import RawClient
 from tests.attacks.every_write import Write, every_write
 from tests.connection.scripts import adhoc
 from tests.robustness.traffic import WRITES
 from tests.support.fake_server import Answer, bulk, fake_server, usual
 from tests.support.fakeredis_server import fakeredis_server
-from tests.support.raw_client import RawClient
 from tests.support.servers import redis7_program, server
 from tests.support.users import admin_of, set_user, url_of_user, user_of
 

@@ -26,7 +26,7 @@ from redis_mob.security.identity import parse_key_text, peer_id, public_key
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy
-from tests.support.raw_client import RawClient
+from redis_mob.testing.servers.raw_client import RawClient
 from tests.support.servers import server
 from tests.support.users import admin_of
 

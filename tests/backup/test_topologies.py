@@ -15,9 +15,9 @@ from redis_mob.connection.calls.client import connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import ReadFailedError
 from redis_mob.storage import MobStorage
+from redis_mob.testing.servers.cluster import Cluster, slot_of
+from redis_mob.testing.servers.sentinel import run_sentinels
 from tests.backup.content import content, names_in
-from tests.support.cluster import Cluster, slot_of
-from tests.support.sentinel import run_sentinels
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from redis_mob import __version__
+from redis_mob.testing.servers.raw_client import client_of
 from tests.cli.command import MODULE, Command, Ended, redis_mob
 from tests.cli.conftest import HANDLERS
-from tests.support.raw_client import client_of
 from tests.support.servers import server
 
 

@@ -28,9 +28,9 @@ from redis_mob.testing.samples.config_documents import at, changed
 from redis_mob.testing.samples.documents import definition
 from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.samples.states import authority_input
+from redis_mob.testing.servers.cluster import Cluster, Node, run_cluster, slot_of
 from redis_mob.testing.waiting import LONG, until
 from tests.connection.pipelines import until_lost
-from tests.support.cluster import Cluster, Node, run_cluster, slot_of
 from tests.support.every_store import use_every_store
 from tests.support.servers import redis7_program, server
 

@@ -22,7 +22,7 @@ from redis_mob.connection.servers.address import ClusterAddress, Credentials, Tc
 from redis_mob.connection.servers.cluster import ClusterLocator
 from redis_mob.connection.servers.locator import Again, FixedLocator
 from redis_mob.errors import ValidationError
-from tests.support.cluster import slot_of
+from redis_mob.testing.servers.cluster import slot_of
 
 LOGIN = Credentials("me", "pw")
 CLUSTER = ClusterAddress((("a", 1), ("b", 2)), LOGIN)

@@ -13,9 +13,9 @@ from redis_mob import MobStorage
 from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.errors import OutcomeUnknownError, ReadFailedError, StorageUnavailableError, WriteFailedError
 from redis_mob.testing.samples.new_events import numbered
-from tests.support.cluster import run_cluster
-from tests.support.node import HOST, Node, started
-from tests.support.sentinel import run_sentinels
+from redis_mob.testing.servers.cluster import run_cluster
+from redis_mob.testing.servers.node import HOST, Node, started
+from redis_mob.testing.servers.sentinel import run_sentinels
 
 PASSWORD = "s3cr3t-pass"  # noqa: S105
 SENTINEL_PASSWORD = "other-s3cr3t"  # noqa: S105

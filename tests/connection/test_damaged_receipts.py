@@ -17,8 +17,8 @@ from redis_mob.connection.calls.scripts import Script
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import OutcomeUnknownError, WriteFailedError
 from redis_mob.testing.faults import Fault, FaultProxy, Request, fault_proxy, in_order
+from redis_mob.testing.servers.raw_client import RawClient
 from tests.connection.scripts import INCREASE, adhoc
-from tests.support.raw_client import RawClient
 from tests.support.users import admin_of
 
 LISTED = adhoc("return { redis.call('INCR', key), 'text', { false, 'a' }, '' }")

@@ -13,7 +13,7 @@ from redis_mob.errors import OutcomeUnknownError, ReadFailedError, StorageUnavai
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy, in_order
 from redis_mob.testing.samples.new_events import numbered
-from tests.support.node import HOST, Node, started
+from redis_mob.testing.servers.node import HOST, Node, started
 from tests.support.servers import find_server, server
 
 T = TypeVar("T")

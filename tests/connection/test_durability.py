@@ -28,9 +28,9 @@ from redis_mob.errors import (
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, Request, fault_proxy
 from redis_mob.testing.samples.new_events import number_of, numbered
+from redis_mob.testing.servers.raw_client import RawClient, client_of
 from redis_mob.testing.waiting import LONG, until
 from tests.connection.scripts import INCREASE
-from tests.support.raw_client import RawClient, client_of
 from tests.support.servers import redis7_program, server
 from tests.support.users import PASSWORD, set_user, url_of_user
 

@@ -28,9 +28,9 @@ from redis_mob.connection.embedded.server import EmbeddedServer
 from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import ReadFailedError, StorageUnavailableError
+from redis_mob.testing.servers.node import wait_for
 from redis_mob.testing.waiting import LONG, until
 from tests.support.fake_server import Answer, bulk, fake_server, usual
-from tests.support.node import wait_for
 
 OWNER = """
 import asyncio, os, subprocess, sys

@@ -16,10 +16,10 @@ from redis_mob.errors import StorageUnavailableError
 from redis_mob.notifications import subscription
 from redis_mob.testing.samples.documents import definition
 from redis_mob.testing.samples.new_events import number_of, numbered
+from redis_mob.testing.servers.node import HOST
+from redis_mob.testing.servers.sentinel import Sentinels, run_sentinels
 from redis_mob.testing.waiting import LONG, until
 from tests.support.every_store import use_every_store
-from tests.support.node import HOST
-from tests.support.sentinel import Sentinels, run_sentinels
 
 pytestmark = pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
 

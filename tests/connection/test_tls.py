@@ -24,10 +24,10 @@ from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import ReadFailedError, StorageUnavailableError, ValidationError, WriteFailedError
 from redis_mob.notifications import subscription
 from redis_mob.testing.samples.new_events import number_of, numbered
+from redis_mob.testing.servers.node import HOST, Node
+from redis_mob.testing.servers.sentinel import run_sentinels
 from redis_mob.testing.waiting import until
 from tests.support.every_store import use_every_store
-from tests.support.node import HOST, Node
-from tests.support.sentinel import run_sentinels
 from tests.support.servers import redis7_program
 from tests.support.tls import Authority, Certificate, Encryption, options, run_tls_cluster, run_tls_server
 

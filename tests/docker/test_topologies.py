@@ -10,11 +10,11 @@ from redis import Redis
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.new_events import number_of, numbered
+from redis_mob.testing.servers.cluster import slot_of
+from redis_mob.testing.servers.raw_client import RawClient
 from redis_mob.testing.waiting import LONG, take, until
 from tests.cli.command import ROOT, redis_mob
 from tests.docker.compose import Topology
-from tests.support.cluster import slot_of
-from tests.support.raw_client import RawClient
 
 DURABILITY = {"single": "fsync", "sentinel": "replicas:1", "cluster": "replicas:1", "tls": "fsync"}
 """What the settings of each profile are made for."""

@@ -26,6 +26,7 @@ from statistics import median
 from typing import Any
 
 from redis_mob.connection.embedded.server_process import find_server
+from redis_mob.testing.servers.node import HOST, Node, started
 from redis_mob.testing.waiting import until
 from tests.robustness.clients import Clients
 from tests.robustness.driving import drive
@@ -33,7 +34,6 @@ from tests.robustness.losses import Losses
 from tests.robustness.open_namespace import opened
 from tests.robustness.report import Report, parser, run_program
 from tests.robustness.traffic import TRACKS
-from tests.support.node import HOST, Node, started
 from tests.support.servers import redis7_program
 
 SHARING = 8

@@ -19,43 +19,26 @@ import argparse
 import asyncio
 import random
 import sys
-import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from statistics import median
-from typing import Any, Protocol
 
-from redis.exceptions import ConnectionError
-
+from redis_mob.testing.robustness.deployment import Service
+from redis_mob.testing.robustness.topology_nemeses import kill_primary, wait_for_another_primary
+from redis_mob.testing.servers.cluster import run_cluster, slot_of
+from redis_mob.testing.servers.node import Node
+from redis_mob.testing.servers.sentinel import SERVICE, run_sentinels
 from tests.robustness.judging import Disruption, judge, read_stored
 from tests.robustness.load import Notes, loaded
 from tests.robustness.notes import now
 from tests.robustness.report import Report, parser, run_program
-from tests.support.cluster import run_cluster, slot_of
-from tests.support.node import Node, wait_for
-from tests.support.sentinel import SERVICE, run_sentinels
 
 NAMESPACE = "failovers"
 _QUICK = ("--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
 
 _DOWN_AFTER = 1500
 """Milliseconds. Sentinels that are given less take a new primary for dead too, since they need a second to reach it."""
-
-
-class Service(Protocol):
-    """A primary and its replicas, as `Shard` and `Sentinels` are."""
-
-    @property
-    def url(self) -> str: ...
-    @property
-    def primary(self) -> Node: ...
-    @property
-    def replicas(self) -> Sequence[Node]: ...
-    def kill(self, node: Any) -> None: ...
-    def restart(self, node: Any) -> None: ...
-    def failover(self) -> None: ...
-    def wait_until_ready(self) -> None: ...
 
 
 @contextmanager
@@ -71,21 +54,12 @@ def running(topology: str) -> Generator[Service]:
             yield service
 
 
-def kill_primary(service: Service, cut_off: float) -> Disruption:
+def replace_primary(service: Service, cut_off: float) -> Disruption:
     """Cut the replicas off for so many seconds, kill the primary, wait for another one, and start the killed one."""
-    primary, replicas = service.primary, service.replicas
-    try:
-        for replica in replicas:
-            replica.pause()
-        primary.do("CLIENT", "KILL", "TYPE", "replica")
-        time.sleep(cut_off)
-        began = now()
-        service.kill(primary)
-    finally:
-        for replica in replicas:
-            replica.resume()
-    disruption = Disruption(began, _settled(service, primary))
-    service.restart(primary)
+    primary, began = service.primary, list[float]()
+    kill_primary(service, cut_off, lambda: began.append(now()))
+    disruption = Disruption(began[0], _settled(service, primary))
+    primary.start_again()
     return disruption
 
 
@@ -98,14 +72,7 @@ def hand_over(service: Service) -> Disruption:
 
 def _settled(service: Service, former: Node) -> float:
     """Wait until another node than the former one is the primary; returns when that was."""
-
-    def has_another() -> bool:
-        with suppress(ConnectionError):
-            primary = service.primary
-            return primary is not former and primary.do("ROLE")[0] == b"master"
-        return False
-
-    wait_for(has_another, "no replica takes over")
+    wait_for_another_primary(service, former)
     return now()
 
 
@@ -120,7 +87,7 @@ async def run(
 ) -> Report:
     """Do it all on a running service."""
     pauses, disruptions = random.Random(seed), list[Disruption]()
-    disrupt = partial(kill_primary, service, cut_off) if kind == "kill" else partial(hand_over, service)
+    disrupt = partial(replace_primary, service, cut_off) if kind == "kill" else partial(hand_over, service)
     async with loaded(service.url, [NAMESPACE], processes=processes, seed=seed, durability=durability) as load:
         for number in range(failovers):
             await load.proceed(pauses.randint(10, 100))

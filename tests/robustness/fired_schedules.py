@@ -30,11 +30,11 @@ from redis_mob.models.flow_schedule import Overlap, ScheduleRecord
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunSummary
 from redis_mob.operations.fleet_admin import FleetAdmin
+from redis_mob.testing.servers.node import HOST
 from tests.fleet.crew import Crew, crew
 from tests.fleet.flows import FLOW, mob, step
 from tests.robustness.killed_workers import durable_server
 from tests.robustness.report import Report, parser, run_program
-from tests.support.node import HOST
 
 ONE_STEP: MobDefinition = mob({"work": step()})
 

@@ -25,13 +25,13 @@ from random import Random
 
 from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.testing.servers.node import HOST, Node, started
 from tests.fleet.crew import Crew, crew
 from tests.fleet.everything import EVERYTHING
 from tests.fleet.simulation import told
 from tests.fleet.working import with_ended
 from tests.robustness.effects import Incidents, StoredRun, effects_of, judge
 from tests.robustness.report import Report, parser, run_program
-from tests.support.node import HOST, Node, started
 
 STARTED_AT_ONCE = 32
 """Runs that the caller starts at a time."""

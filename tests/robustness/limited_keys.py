@@ -34,10 +34,10 @@ from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.limits import ConcurrencySpec, RateSpec
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
+from redis_mob.testing.servers.node import HOST, Node, started
 from tests.fleet.crew import Crew, crew
 from tests.fleet.flows import mob, step
 from tests.robustness.report import Report, parser, run_program
-from tests.support.node import HOST, Node, started
 
 PER_SECOND = 50
 LEAST_PER_SECOND = 45

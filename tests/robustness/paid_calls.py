@@ -24,11 +24,11 @@ from random import Random
 
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.testing.servers.node import HOST
 from tests.fleet.crew import Crew, crew
 from tests.fleet.flows import mob, step
 from tests.robustness.limited_keys import server
 from tests.robustness.report import Report, parser, run_program
-from tests.support.node import HOST
 
 PAYING = mob({"pay": step(dispatch_mode="one_to_one")}, limits={"max_step_retries": 0})
 

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from redis_mob.testing.servers.cluster import Cluster, Node, run_cluster, slot_of
 from tests.robustness.judging import judge, read_stored
 from tests.robustness.load import loaded
 from tests.robustness.report import Report, parser, run_program
-from tests.support.cluster import Cluster, Node, run_cluster, slot_of
 
 
 class Move(NamedTuple):

@@ -24,12 +24,12 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.budget import Account, Budget, BudgetScope
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
+from redis_mob.testing.servers.node import HOST
 from tests.fleet.crew import Crew, crew
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.worker_process import ASIDE
 from tests.robustness.limited_keys import server
 from tests.robustness.report import Report, parser, run_program
-from tests.support.node import HOST
 
 ASKING = mob({"ask": step(timeout_ms=3_600_000, policy="any")}, limits={"max_step_retries": 0})
 """An agent whose workers die all the time is given up in the end; the others go on."""

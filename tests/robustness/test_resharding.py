@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from redis_mob.testing.servers.cluster import Cluster
 from tests.robustness.resharding import run
 from tests.robustness.seeds import new_seed
-from tests.support.cluster import Cluster
 
 
 async def test_slots_that_move_under_load_lose_nothing_and_disturb_no_call(valkey_cluster: Cluster) -> None:

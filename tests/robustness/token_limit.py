@@ -26,11 +26,11 @@ from typing import Any, cast
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.limits import RateSpec
+from redis_mob.testing.servers.node import HOST
 from tests.fleet.crew import Crew, crew
 from tests.fleet.flows import mob, step
 from tests.robustness.limited_keys import server
 from tests.robustness.report import Report, parser, run_program
-from tests.support.node import HOST
 
 LIMIT = 60_000
 LEAST_USED = 0.95

@@ -7,8 +7,8 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from redis_mob.testing.servers.raw_client import RawClient, client_of
 from redis_mob.testing.waiting import LONG
-from tests.support.raw_client import RawClient, client_of
 from tests.support.servers import server
 
 FULL, READ_ONLY, WITHOUT_REPLICAS, CANNOT_SAVE = "full", "read-only", "without replicas", "cannot save"

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 
-from tests.support.node import HOST, Node, started, wait_for
+from redis_mob.testing.servers.node import HOST, Node, started, wait_for
 from tests.support.servers import redis7_program
 
 
@@ -96,6 +96,11 @@ class Encryption:
     authority: Authority
     certificate: Certificate
     client: Certificate | None = None
+
+    @property
+    def ca(self) -> Path:
+        """The certificate of the authority that clients are to trust."""
+        return self.authority.ca
 
     def settings(self, port: int) -> tuple[str, ...]:
         """How a server is told so, and to listen on this port."""

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from redis_mob.admin.acl import PASSWORD_PLACE, Rights
-from tests.support.raw_client import RawClient, client_of
+from redis_mob.testing.servers.raw_client import RawClient, client_of
 
 PASSWORD = "s3cr3t-pass"  # noqa: S105
 

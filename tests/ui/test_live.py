@@ -21,6 +21,7 @@ from redis_mob.models.flow_events import FlowFailed, StepSkipped
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy
+from redis_mob.testing.servers.node import Node, started
 from redis_mob.testing.waiting import LONG, until
 from redis_mob.ui.app import ui_app
 from redis_mob.ui.feed import log_reader, pace, run_watch, tabs
@@ -30,7 +31,6 @@ from redis_mob.ui.feed.tabs import Tab
 from redis_mob.ui.settings import UiSettings
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import at_work
-from tests.support.node import Node, started
 from tests.ui.served import OPERATE_TOKEN, WITH_TOKENS, Listening, lines_of, served, tab
 
 CHAIN = mob({"a": step(), "b": step("a")})

@@ -13,8 +13,8 @@ from redis.exceptions import ConnectionError
 
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.embedded.server_process import find_server
-from tests.support.node import HOST, started, wait_for
-from tests.support.node import Node as Server
+from redis_mob.testing.servers.node import HOST, started, wait_for
+from redis_mob.testing.servers.node import Node as Server
 
 _PRIMARIES = 3
 _BUS = 10_000

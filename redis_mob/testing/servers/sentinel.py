@@ -7,14 +7,13 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from redis.exceptions import ConnectionError
 
 from redis_mob.connection.embedded.server_process import find_server
-from tests.support.node import HOST, Node, started, wait_for
-from tests.support.tls import Encryption
+from redis_mob.testing.servers.node import HOST, Node, started, wait_for
 
 SERVICE = "mob-primary"
 
@@ -30,6 +29,24 @@ _QUICK = {
     "tilt-period": 1000,
 }
 """Milliseconds: Sentinels find out in tenths of a second what usually takes them ten."""
+
+
+class Encryption(Protocol):
+    """What servers are told to speak TLS alone, and how the driver connects to them."""
+
+    @property
+    def ca(self) -> Path:
+        """The certificate of the authority that clients are to trust."""
+        ...
+
+    @property
+    def driver(self) -> dict[str, Any]:
+        """Arguments of the driver."""
+        ...
+
+    def settings(self, port: int) -> tuple[str, ...]:
+        """How a server is told so, and to listen on this port."""
+        ...
 
 
 class Sentinels:
@@ -141,7 +158,7 @@ def _url(password: str | None, sentinel_password: str | None, encryption: Encryp
     """The URL of a service, without its places and its name."""
     credentials = f":{quote(password)}@" if password else ""
     options = {"sentinel_password": sentinel_password} if sentinel_password else {}
-    options |= {"ca": str(encryption.authority.ca)} if encryption else {}
+    options |= {"ca": str(encryption.ca)} if encryption else {}
     scheme, query = "rediss" if encryption else "redis", urlencode(options, safe="/")
     return f"{scheme}+sentinel://{credentials}{{places}}/{{service}}/0{'?' if query else ''}{query}"
 

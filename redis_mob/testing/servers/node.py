@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError
 from redis.retry import Retry
 
-from tests.support.raw_client import RawClient
+from redis_mob.testing.servers.raw_client import RawClient
 
 HOST = "127.0.0.1"
 _POLL = 0.02
@@ -33,10 +33,10 @@ N = TypeVar("N", bound="Node")
 class Node:
     """A server that listens on `port`; `command` starts it there, the first time and again."""
 
-    def __init__(self, port: int, command: Sequence[str], **client: Any) -> None:
+    def __init__(self, port: int, command: Sequence[str], *, host: str = HOST, **client: Any) -> None:
         self.port = port
         self._command = command
-        self._client = RawClient(Redis(HOST, port, protocol=2, retry=Retry(NoBackoff(), 0), **client))
+        self._client = RawClient(Redis(host, port, protocol=2, retry=Retry(NoBackoff(), 0), **client))
         self._process = self._run()
 
     @property
@@ -61,6 +61,11 @@ class Node:
                 return self.do("INFO", "server")["process_id"] == self._process.pid
             time.sleep(_POLL)
         return False
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
 
     def kill(self) -> None:
         """End the server with SIGKILL: it saves nothing, and its clients see a cut connection."""
