@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,6 @@ from redis_mob.connection.calls.client import connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.failures import CutShortError, NotSentError
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.connection.servers import circuit as module
 from redis_mob.connection.servers.address import UnixAddress
 from redis_mob.connection.servers.channel import Channel
 from redis_mob.connection.servers.circuit import Circuit

@@ -1,0 +1,126 @@
+"""What a seed decides: a flow, workers, runs, and what happens to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from random import Random
+
+from redis_mob.testing.simulation.decisions import (
+    CallFault,
+    Cancel,
+    Decision,
+    Dismiss,
+    Disturb,
+    Halt,
+    Hire,
+    Kill,
+    PauseFor,
+    Send,
+    Start,
+)
+from redis_mob.testing.simulation.flows import FLOW, PARAMS, GeneratedFlow, generated_flow
+
+SERVER = "storage"
+CLIENT = "client"
+
+LEASES = (2.0, 5.0, 10.0)
+
+MOST_LOST = 3
+"""How often workers are lost in one simulation: fewer than it takes to blame an execution for it."""
+
+KINDS = (CallFault.SLOW, CallFault.SLOW_REPLY, CallFault.LOST, CallFault.LOST_REPLY, CallFault.LATE, CallFault.REPEATED)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is decided about a simulation before it begins. `deafness` is the share of wake-ups that are lost."""
+
+    seed: str
+    flow: GeneratedFlow
+    decisions: tuple[Decision, ...]
+    deafness: float = 0.0
+
+    def without_mishaps(self) -> Plan:
+        """The same runs on one worker to which nothing happens."""
+        kept = [one for one in self.decisions if isinstance(one, Start | Send)]
+        return replace(self, decisions=(Hire("worker-1", 0.0, 8, 10.0, 0.0), *kept), deafness=0.0)
+
+    def only(self, indices: set[int]) -> Plan:
+        """The plan with these of its decisions alone."""
+        return replace(self, decisions=tuple(one for number, one in enumerate(self.decisions) if number in indices))
+
+
+def plan_of(seed: int | str) -> Plan:
+    """The plan of a seed."""
+    name = str(seed)
+    random = Random(f"plan {name}")  # noqa: S311
+    flow = generated_flow(f"flow {name}")
+    workers = [f"worker-{number}" for number in range(1, random.randint(1, 3) + 1)]
+    decisions: list[Decision] = [
+        Hire(
+            worker,
+            random.choice((0.0, random.uniform(0, 3))),
+            random.choice((1, 2, 4, 8)),
+            random.choice(LEASES),
+            random.choice((0.0, random.uniform(-120, 120))),
+        )
+        for worker in workers
+    ]
+    runs = [f"run-{number}" for number in range(1, random.choice((1, 1, 2)) + 1)]
+    decisions += [Start(run, FLOW, random.uniform(0, 2), PARAMS) for run in runs]
+    decisions += _sent(random, flow, runs)
+    decisions += _mishaps(random, workers)
+    decisions += _disturbed(random, [*workers, CLIENT])
+    decisions += _steered(random, flow, runs)
+    return Plan(name, flow, tuple(decisions), random.choice((0.0, 0.2, 1.0)))
+
+
+def _sent(random: Random, flow: GeneratedFlow, runs: list[str]) -> list[Decision]:
+    """The signals that each run needs, and one more now and then: in a settled flow each step gets one."""
+    sent: list[Decision] = []
+    for run in runs:
+        names = list(flow.signals)
+        if flow.signals and not flow.is_settled and random.random() < 0.3:
+            names.append(random.choice(flow.signals))
+        sent += [
+            Send(run, random.uniform(2, 12), name, 0 if flow.is_settled else number)
+            for number, name in enumerate(names)
+        ]
+    return sent
+
+
+def _mishaps(random: Random, workers: list[str]) -> list[Decision]:
+    found: list[Decision] = []
+    for _ in range(random.randint(0, MOST_LOST)):
+        worker, turn = random.choice(workers), int(random.triangular(1, 700, 60))
+        if random.random() < 0.5:
+            found.append(Kill(worker, turn, random.uniform(0, 12)))
+        else:
+            found.append(Halt(worker, turn, random.choice((random.uniform(0.1, 2), random.uniform(3, 30)))))
+    if random.random() < 0.2:
+        found.append(Halt(SERVER, random.randint(1, 100), random.uniform(0.5, 12)))
+    if random.random() < 0.3:
+        found.append(
+            Dismiss(random.choice(workers), random.uniform(0.1, 8), random.choice((0.0, 1.0, 25.0)), random.uniform(0, 5))
+        )
+    return found
+
+
+def _disturbed(random: Random, processes: list[str]) -> list[Decision]:
+    share = random.choice((0.0, 0.03, 0.12))
+    found: list[Decision] = []
+    for process in processes:
+        for call in range(1, 80):
+            if random.random() < share:
+                found.append(Disturb(process, call, random.choice(KINDS), random.choice((0.05, 0.7, 3.0, 12.0))))
+    return found
+
+
+def _steered(random: Random, flow: GeneratedFlow, runs: list[str]) -> list[Decision]:
+    found: list[Decision] = []
+    for run in runs:
+        if not flow.is_settled and random.random() < 0.25:
+            found.append(Cancel(run, random.uniform(0.5, 10)))
+        if random.random() < 0.15:
+            found.append(PauseFor(run, random.uniform(0.2, 6), random.uniform(0.5, 15)))
+    return found
