@@ -54,6 +54,8 @@ class HandlerCall:
         value = self._called(handler, threads, dependencies)
         self._coroutine = outcome_of(value, context.step_id, handler.signature.output)
         self.outcome = asyncio.create_task(self._coroutine)
+        # a task that is cancelled before its first turn awaits nothing, and Python would warn of the coroutine
+        self.outcome.add_done_callback(lambda _: value.close())
 
     def __str__(self) -> str:
         context = self._context

@@ -252,6 +252,8 @@ class Execution:
     async def _end_workers(self) -> None:
         """Let all workers end that are alive."""
         self._is_over = True
+        for happens in self._at_turn.values():
+            happens.clear()
         for hired in self._hired.values():
             hired.stop.set()
         alive = [task for task, process in self._working.items() if not (process.is_dead or task.done())]

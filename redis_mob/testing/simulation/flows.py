@@ -108,13 +108,14 @@ class _Maker:
             return FlowStepSpec(role="", message="", flow=CHILD, params={"single": [1]}, condition=condition)
         mode = self.random.choice((*DispatchMode, DispatchMode.FAN_OUT))
         more: dict[str, Any] = {}
-        if mode is DispatchMode.ONE_TO_ONE:
+        has_items = self.chance(0.2)
+        if mode is DispatchMode.ONE_TO_ONE and not has_items:
             policy: Any = CollectAny()
         elif self.is_settled or self.chance(0.4):
             policy = CollectAll()
         else:
             policy = self.random.choice((CollectAny(), CollectQuorum(n=1), CollectQuorum(n=2), CollectQuorum(n=2)))
-        if self.chance(0.2):
+        if has_items:
             more |= {
                 "for_each": f"params.{self.random.choice(sorted(PARAMS))}",
                 "max_parallel": self.random.choice((None, 1, 2)),

@@ -22,7 +22,8 @@ from redis_mob.models.events import MobEvent, terminal_identity
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
-from redis_mob.operations.verifying import read_whole, verify
+from redis_mob.operations.verification import ReadRun, differences
+from redis_mob.operations.verifying import read_whole
 from redis_mob.storage import MobStorage
 from redis_mob.testing.simulation.effects import Effect
 from redis_mob.testing.simulation.watch import Watch
@@ -38,9 +39,10 @@ async def broken_promises(
     for run in await storage.runs.list_runs(definition.id):
         run_id = run.run_id
         view, whole = await read_whole(storage, run_id)
-        for difference in (await verify(storage, run_id)).differences:
-            yield f"run {run_id}: {difference}"
+        items = {node: await storage.executions.items(run_id, *node) for node in view.progress}
+        standing = await storage.operations.standing(run_id)
         for problem in (
+            *differences(ReadRun(whole, view, definition, items, standing, events[run_id])),
             *_events_problems(events[run_id]),
             *_collection_problems(whole, view, definition),
             *_effect_problems(run_id, view, effects),
