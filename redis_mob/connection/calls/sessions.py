@@ -30,6 +30,7 @@ MOST_UNKNOWN = 100
 Their receipts may still be asked for.
 """
 
+
 @dataclass(frozen=True, slots=True)
 class WriteOutcome:
     """What became of a write whose reply was lost.

@@ -30,16 +30,21 @@ class Client:
     run_ids: dict[str, str] = field(default_factory=dict[str, str])
     """The ids of the runs that are started, by name."""
 
+    _started: dict[str, asyncio.Event] = field(default_factory=dict[str, asyncio.Event])
+
+    def _started_event(self, run: str) -> asyncio.Event:
+        return self._started.setdefault(run, asyncio.Event())
+
     async def do(self, decision: Start | Cancel | PauseFor | Send) -> None:
         """Do what was decided; nothing if the run is over by then."""
         await asyncio.sleep(decision.at)
         if isinstance(decision, Start):
-            self.run_ids[decision.run] = await _until_known(
-                lambda: self.fleet.start(decision.flow, decision.params, decision.run)
-            )
+            run_id = await _until_known(lambda: self.fleet.start(decision.flow, decision.params, decision.run))
+            self.run_ids[decision.run] = run_id
+            self._started_event(decision.run).set()
             return
-        while (run_id := self.run_ids.get(decision.run)) is None:
-            await asyncio.sleep(AGAIN_SECONDS)
+        await self._started_event(decision.run).wait()
+        run_id = self.run_ids[decision.run]
         self.trace.tell(str(decision))
         try:
             await self._steer(decision, run_id)
@@ -52,7 +57,7 @@ class Client:
         elif isinstance(decision, Send):
             key = f"{decision.signal} at {decision.at}"
             await _until_known(
-                lambda: self.fleet.signal(run_id, decision.signal, decision.number, idempotency_key=key)
+                lambda: self.fleet.signal(run_id, decision.signal, decision.payload, idempotency_key=key)
             )
         else:
             await _until_known(lambda: pause_run(self.storage, run_id, None))

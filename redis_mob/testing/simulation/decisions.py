@@ -135,10 +135,10 @@ class Send:
     run: str
     at: float
     signal: str
-    number: int
+    payload: Any
 
     def __str__(self) -> str:
-        return f"at {self.at:.3f} s signal {self.signal} number {self.number} is sent to {self.run}"
+        return f"at {self.at:.3f} s signal {self.signal} is sent to {self.run} with {self.payload!r}"
 
 
 Decision = Hire | Kill | Halt | Dismiss | Disturb | Start | Cancel | PauseFor | Send

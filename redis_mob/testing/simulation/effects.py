@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 from zlib import crc32
 
+from redis_mob.errors import ValidationError
+from redis_mob.fleet.handler_call import awaited, outcome_from
+from redis_mob.fleet.outcome import Succeeded
 from redis_mob.fleet.step_context import Handler, StepContext
 from redis_mob.fleet.step_failed import StepFailed
+from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
+from redis_mob.fleet.typed.inputs import arguments_for
 from redis_mob.models.execution import ExecutionKey
 
 
@@ -38,25 +43,38 @@ class Effects:
     clock: Callable[[], float]
     all: list[Effect] = field(default_factory=list[Effect])
 
-    def noted(self, process: str, handler: Handler) -> Handler:
-        """The handler, each call of which is written down as an effect of a process."""
+    def noted(self, process: str, handlers: Mapping[str, Handler]) -> dict[str, BoundHandler]:
+        """The handlers, each call of which is written down as an effect of a process."""
+        return {role: self._noted(process, one) for role, one in bound_handlers(handlers).items()}
+
+    def _noted(self, process: str, handler: BoundHandler) -> BoundHandler:
+        if handler.signature.dependencies:
+            raise ValidationError(
+                f"{handler.function!r} has dependencies, which a simulation does not make: give a double"
+            )
 
         async def call(ctx: StepContext) -> Any:
             key = ExecutionKey(ctx.frame_id, ctx.node_id, _target(ctx))
-            effect = Effect(
-                ctx.run_id, key, ctx.step_id, ctx.attempt, ctx.fencing_token, process, self.clock()
-            )
+            effect = Effect(ctx.run_id, key, ctx.step_id, ctx.attempt, ctx.fencing_token, process, self.clock())
             self.all.append(effect)
             try:
-                value: Any = handler(ctx)
-                effect.output = await value if asyncio.iscoroutine(value) else value
+                value = await awaited(_called(handler, ctx))
+                taken = outcome_from(value, ctx.step_id, handler.signature.output)
+                effect.output = taken.output if isinstance(taken, Succeeded) else None
             except Exception:
                 effect.outcome = "failed"
                 raise
-            effect.outcome = "succeeded"
-            return effect.output
+            effect.outcome = "succeeded" if isinstance(taken, Succeeded) else "failed"
+            return value
 
-        return call
+        return replace(handler, function=call, is_coroutine_function=True, takes_context_alone=True)
+
+
+def _called(handler: BoundHandler, ctx: StepContext) -> Any:
+    if handler.takes_context_alone:
+        return handler.function(ctx)
+    arguments, named = arguments_for(handler.signature, ctx, {})
+    return handler.function(*arguments, **named)
 
 
 def moody(seed: str, *, is_settled: bool) -> Handler:
@@ -66,8 +84,8 @@ def moody(seed: str, *, is_settled: bool) -> Handler:
     """
 
     async def handler(ctx: StepContext) -> dict[str, Any]:
-        random = Random(f"{seed} {ctx.step_id} {ctx.node_id} {_target(ctx)} {ctx.iteration} {ctx.attempt}")  # noqa: S311
-        mood = Random(f"{seed} {ctx.step_id} {_target(ctx)} {ctx.iteration}").random()  # noqa: S311
+        random = Random(f"{seed} {ctx.step_id} {ctx.node_id} {_target(ctx)} {ctx.iteration} {ctx.attempt}")
+        mood = Random(f"{seed} {ctx.step_id} {_target(ctx)} {ctx.iteration}").random()
         chance = random.random()
         if chance < 0.85:
             await asyncio.sleep(random.uniform(0.01, 0.8))

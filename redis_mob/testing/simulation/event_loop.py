@@ -63,9 +63,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """The time of the simulation, in seconds since it began."""
         return self._seconds
 
-    def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
         """See `asyncio.AbstractEventLoop`."""
         process = self._process_in(context)
         handle = asyncio.Handle(callback, args, self, context)
@@ -119,7 +117,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         process.turns += 1
         happens = process.at_turn.pop(process.turns, None)
         if happens is not None:
-            happens()
+            happens(process)
             if process.sleeps_until > self._seconds:
                 return
         handle: Any = process.ready.popleft()

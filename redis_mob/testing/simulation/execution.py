@@ -18,22 +18,18 @@ from redis_mob.errors import MobStoreError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.handler_stores import handler_stores
 from redis_mob.fleet.run_wait import why_not_over
-from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.storage import MobStorage
 from redis_mob.testing.simulation.client import Client
 from redis_mob.testing.simulation.decisions import Decision, Dismiss, Disturb, Halt, Hire, Kill, Start
-from redis_mob.testing.simulation.effects import Effect, Effects
+from redis_mob.testing.simulation.effects import Effects
 from redis_mob.testing.simulation.event_loop import EndlessError, SimulatedLoop, StalledError
 from redis_mob.testing.simulation.network import Network
 from redis_mob.testing.simulation.plans import CLIENT, SERVER, Plan
-from redis_mob.testing.simulation.processes import NEVER, SimulatedProcess
+from redis_mob.testing.simulation.processes import NEVER, Happening, SimulatedProcess
 from redis_mob.testing.simulation.traces import Trace
 from redis_mob.testing.simulation.verdict import broken_promises, is_convicted
 from redis_mob.testing.simulation.watch import Watch
-
-MOST_SECONDS = 1_500.0
-"""How long all runs of a simulation may take, by its clock: many times what any of them needs."""
 
 MOST_TURNS = 400_000
 """Turns of the event loop in one simulation."""
@@ -82,13 +78,13 @@ class _Hired:
 class Execution:
     """One simulation."""
 
-    def __init__(self, plan: Plan, handler: Handler) -> None:
-        self._plan, self._definition, self._handler = plan, plan.flow.definition, handler
-        self._loop = SimulatedLoop(Random(f"schedule {plan.seed}"), MOST_TURNS)  # noqa: S311
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self._subject, self._definition = plan, plan.subject, plan.subject.definition
+        self._loop = SimulatedLoop(Random(f"schedule {plan.seed}"), MOST_TURNS)
         self._trace = Trace(self._loop.time)
         self._effects = Effects(self._loop.time)
         self._watch = Watch(self._definition, self._loop.time, self._effects.all, self._trace)
-        self._at_turn: dict[str, dict[int, Callable[[], None]]] = {}
+        self._at_turn: dict[str, dict[int, Happening]] = {}
         self._everyone: list[SimulatedProcess] = []
         self._judge = self._process("judge")
         self._server = self._process(SERVER)
@@ -130,8 +126,8 @@ class Execution:
         async with MobStorage.open("memory:", namespace=name) as storage:
             self._network = Network(self._loop, storage, self._server, self._watch, self._trace, self._plan.deafness)
             reached = self._network.storage_for(self._client)
-            members = dict.fromkeys(self._definition.profiles, self._plan.flow.members)
-            self._actor = Client(Fleet(reached, self._definition, members=members), reached, self._trace)
+            fleet = Fleet(reached, self._definition, members=self._subject.members)
+            self._actor = Client(fleet, reached, self._trace)
             for decision in self._plan.decisions:
                 self._arrange(decision)
             await self._until_over(storage)
@@ -155,9 +151,13 @@ class Execution:
             case Hire():
                 self._later(decision.at, lambda: self._hire(decision))
             case Halt():
-                self._at_turn.setdefault(decision.process, {})[decision.turn] = lambda: self._halt(decision)
+                self._at_turn.setdefault(decision.process, {})[decision.turn] = lambda struck: self._halt(
+                    struck, decision
+                )
             case Kill():
-                self._at_turn.setdefault(decision.worker, {})[decision.turn] = lambda: self._kill(decision)
+                self._at_turn.setdefault(decision.worker, {})[decision.turn] = lambda struck: self._kill(
+                    struck, decision
+                )
             case Dismiss():
                 self._later(decision.at, lambda: self._dismiss(decision))
             case _:
@@ -169,17 +169,16 @@ class Execution:
     def _spawn(self, process: SimulatedProcess, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._loop.create_task(work, context=process.context())
 
-    def _halt(self, decision: Halt) -> None:
+    def _halt(self, struck: SimulatedProcess, decision: Halt) -> None:
         self._trace.tell(str(decision))
-        for process in self._everyone:
-            if process.name == decision.process and not process.is_dead:
-                process.sleeps_until = self._loop.time() + decision.seconds
+        struck.sleeps_until = self._loop.time() + decision.seconds
 
-    def _kill(self, decision: Kill) -> None:
+    def _kill(self, struck: SimulatedProcess, decision: Kill) -> None:
         self._trace.tell(str(decision))
+        struck.sleeps_until = NEVER
         hired = self._hired[decision.worker]
-        hired.process.sleeps_until = NEVER
-        self._later(decision.back_after, lambda: self._hire(hired.terms))
+        if hired.process is struck:  # and not one that was asked to stop, whose successor is there
+            self._later(decision.back_after, lambda: self._hire(hired.terms, instead_of=hired))
 
     def _dismiss(self, decision: Dismiss) -> None:
         hired = self._hired.get(decision.worker)
@@ -206,7 +205,7 @@ class Execution:
         while not hired.stop.is_set():
             worker = Worker(
                 storage.executions,
-                {"*": self._effects.noted(process.name, self._handler)},
+                self._effects.noted(process.name, self._subject.handlers),
                 lease=timedelta(seconds=terms.lease),
                 concurrency=terms.slots,
                 name=process.name,
@@ -229,7 +228,7 @@ class Execution:
         names = [one.run for one in self._plan.decisions if isinstance(one, Start)]
         while not await self._all_over(storage, names):
             await asyncio.sleep(LOOK_SECONDS)
-            if self._loop.time() > MOST_SECONDS:
+            if self._loop.time() > self._subject.most_seconds:
                 await self._tell_endless(storage)
                 return
 
@@ -247,7 +246,7 @@ class Execution:
             view = await storage.executions.load(run.run_id)
             if view is not None and not run.status.is_terminal:
                 reason = why_not_over(view, workers, ())
-                self._watch.broken(f"run {run.run_id} is not over after {MOST_SECONDS:g} s: {reason}")
+                self._watch.broken(f"run {run.run_id} is not over after {self._subject.most_seconds:g} s: {reason}")
 
     async def _end_workers(self) -> None:
         """Let all workers end that are alive."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from redis_mob.fleet.step_context import ALL_ROLES
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.conditions import ConditionExpr, EqCondition, GtCondition, NotCondition
 from redis_mob.models.definition import LimitsSpec, MobDefinition
@@ -27,6 +28,8 @@ from redis_mob.models.flow_spec import (
 )
 from redis_mob.models.limits import ConcurrencySpec, RateSpec
 from redis_mob.models.profile import Profile
+from redis_mob.testing.simulation.effects import moody
+from redis_mob.testing.simulation.subject import Subject
 
 MOB = "simulated"
 FLOW = "flow"
@@ -40,20 +43,6 @@ NEVER = EqCondition(path="params.none", value=1)
 ALWAYS = NotCondition(expr=NEVER)
 
 Node = FrameStepSpec | RepeatUntilSpec
-
-
-@dataclass
-class GeneratedFlow:
-    """A mob with one flow and its sub-flow, and what its runs need from outside.
-
-    A settled one has the same outputs in each order in which things happen: nothing in it depends on time, and nothing
-    fails for good. `signals` are the names for which its steps wait, each as often as there are steps.
-    """
-
-    definition: MobDefinition
-    is_settled: bool
-    members: int
-    signals: tuple[str, ...] = ()
 
 
 @dataclass
@@ -145,9 +134,9 @@ class _Maker:
         )
 
 
-def generated_flow(seed: str) -> GeneratedFlow:
-    """The flow of a seed."""
-    random = Random(seed)  # noqa: S311
+def generated_flow(seed: str) -> Subject:
+    """The flow of a seed, with handlers that fail now and then. Names of signals come as often as steps wait for them."""
+    random = Random(seed)
     maker = _Maker(random, is_settled=random.random() < 0.5)
     root = maker.nodes("n", 0, 4)
     flows = {FLOW: FlowSpec(steps=FrozenDict(maker.steps), root=FrameSpec(nodes=FrozenDict(root)))}
@@ -171,4 +160,16 @@ def generated_flow(seed: str) -> GeneratedFlow:
         flows=SortedDict(flows),
         limits=LimitsSpec.model_validate(limits),
     )
-    return GeneratedFlow(definition, maker.is_settled, random.randint(2, 3), tuple(maker.signals))
+    signals = list(maker.signals)
+    if signals and not maker.is_settled and random.random() < 0.3:
+        signals.append(random.choice(signals))
+    return Subject(
+        definition,
+        FLOW,
+        {ALL_ROLES: moody(seed, is_settled=maker.is_settled)},
+        {WORKER: random.randint(2, 3)},
+        PARAMS,
+        maker.is_settled,
+        # the steps of a settled flow may take them in any order
+        tuple((name, 0 if maker.is_settled else number) for number, name in enumerate(signals)),
+    )

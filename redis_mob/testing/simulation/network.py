@@ -64,7 +64,12 @@ class Network:
         return MobStorage(cast("Any", _Reached(self, process)))
 
     async def call(
-        self, process: SimulatedProcess, name: str, method: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **more: Any
+        self,
+        process: SimulatedProcess,
+        name: str,
+        method: Callable[..., Coroutine[Any, Any, Any]],
+        *args: Any,
+        **more: Any,
     ) -> Any:
         """Make a call of a process, and return what it learns of it."""
         is_read = _is_read(name)

@@ -18,7 +18,7 @@ from redis_mob.testing.simulation.decisions import (
     Send,
     Start,
 )
-from redis_mob.testing.simulation.flows import FLOW, PARAMS, GeneratedFlow, generated_flow
+from redis_mob.testing.simulation.subject import Subject
 
 SERVER = "storage"
 CLIENT = "client"
@@ -36,7 +36,7 @@ class Plan:
     """All that is decided about a simulation before it begins. `deafness` is the share of wake-ups that are lost."""
 
     seed: str
-    flow: GeneratedFlow
+    subject: Subject
     decisions: tuple[Decision, ...]
     deafness: float = 0.0
 
@@ -50,11 +50,10 @@ class Plan:
         return replace(self, decisions=tuple(one for number, one in enumerate(self.decisions) if number in indices))
 
 
-def plan_of(seed: int | str) -> Plan:
-    """The plan of a seed."""
+def plan_of(subject: Subject, seed: int | str) -> Plan:
+    """The plan of a seed for a flow."""
     name = str(seed)
-    random = Random(f"plan {name}")  # noqa: S311
-    flow = generated_flow(f"flow {name}")
+    random = Random(f"plan {name}")
     workers = [f"worker-{number}" for number in range(1, random.randint(1, 3) + 1)]
     decisions: list[Decision] = [
         Hire(
@@ -67,26 +66,12 @@ def plan_of(seed: int | str) -> Plan:
         for worker in workers
     ]
     runs = [f"run-{number}" for number in range(1, random.choice((1, 1, 2)) + 1)]
-    decisions += [Start(run, FLOW, random.uniform(0, 2), PARAMS) for run in runs]
-    decisions += _sent(random, flow, runs)
+    decisions += [Start(run, subject.flow_id, random.uniform(0, 2), subject.params) for run in runs]
+    decisions += [Send(run, random.uniform(2, 12), *signal) for run in runs for signal in subject.signals]
     decisions += _mishaps(random, workers)
     decisions += _disturbed(random, [*workers, CLIENT])
-    decisions += _steered(random, flow, runs)
-    return Plan(name, flow, tuple(decisions), random.choice((0.0, 0.2, 1.0)))
-
-
-def _sent(random: Random, flow: GeneratedFlow, runs: list[str]) -> list[Decision]:
-    """The signals that each run needs, and one more now and then: in a settled flow each step gets one."""
-    sent: list[Decision] = []
-    for run in runs:
-        names = list(flow.signals)
-        if flow.signals and not flow.is_settled and random.random() < 0.3:
-            names.append(random.choice(flow.signals))
-        sent += [
-            Send(run, random.uniform(2, 12), name, 0 if flow.is_settled else number)
-            for number, name in enumerate(names)
-        ]
-    return sent
+    decisions += _steered(random, subject, runs)
+    return Plan(name, subject, tuple(decisions), random.choice((0.0, 0.2, 1.0)))
 
 
 def _mishaps(random: Random, workers: list[str]) -> list[Decision]:
@@ -101,7 +86,9 @@ def _mishaps(random: Random, workers: list[str]) -> list[Decision]:
         found.append(Halt(SERVER, random.randint(1, 100), random.uniform(0.5, 12)))
     if random.random() < 0.3:
         found.append(
-            Dismiss(random.choice(workers), random.uniform(0.1, 8), random.choice((0.0, 1.0, 25.0)), random.uniform(0, 5))
+            Dismiss(
+                random.choice(workers), random.uniform(0.1, 8), random.choice((0.0, 1.0, 25.0)), random.uniform(0, 5)
+            )
         )
     return found
 
@@ -116,10 +103,10 @@ def _disturbed(random: Random, processes: list[str]) -> list[Decision]:
     return found
 
 
-def _steered(random: Random, flow: GeneratedFlow, runs: list[str]) -> list[Decision]:
+def _steered(random: Random, subject: Subject, runs: list[str]) -> list[Decision]:
     found: list[Decision] = []
     for run in runs:
-        if not flow.is_settled and random.random() < 0.25:
+        if not subject.is_settled and random.random() < 0.25:
             found.append(Cancel(run, random.uniform(0.5, 10)))
         if random.random() < 0.15:
             found.append(PauseFor(run, random.uniform(0.2, 6), random.uniform(0.5, 15)))

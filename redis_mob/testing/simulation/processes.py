@@ -38,15 +38,15 @@ class SimulatedProcess(HostEnvironment):
         default_factory=list[tuple[float, int, asyncio.TimerHandle]]
     )
     turns: int = 0
-    at_turn: dict[int, Callable[[], None]] = field(default_factory=dict[int, Callable[[], None]])
+    at_turn: dict[int, Happening] = field(default_factory=dict[int, "Happening"])
     sleeps_until: float = 0.0
     is_cut_off: bool = False
 
     has_threads = False
 
     def __post_init__(self) -> None:
-        self.random = Random(f"{self.seed} {self.name}")  # noqa: S311
-        self.network = Random(f"{self.seed} {self.name} network")  # noqa: S311
+        self.random = Random(f"{self.seed} {self.name}")
+        self.network = Random(f"{self.seed} {self.name} network")
         self._context = copy_context()
         self._context.run(ENVIRONMENT.set, self)
 
@@ -79,3 +79,7 @@ class SimulatedProcess(HostEnvironment):
 
     def process(self) -> int:
         return 1
+
+
+Happening = Callable[[SimulatedProcess], None]
+"""What happens to a process before one of its turns."""

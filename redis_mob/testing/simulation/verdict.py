@@ -9,6 +9,7 @@ from typing import Any
 from redis_mob.fleet.takeover import MOST_LOST
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.events import MobEvent, terminal_identity
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.flow import NodeKind, NodeStatus
 from redis_mob.models.flow_events import (
@@ -18,7 +19,6 @@ from redis_mob.models.flow_events import (
     StepTargetFailed,
 )
 from redis_mob.models.flow_spec import CollectAll, CollectQuorum, FlowStepSpec
-from redis_mob.models.events import MobEvent, terminal_identity
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
@@ -54,9 +54,7 @@ async def broken_promises(
 
 def is_convicted(view: RunView) -> bool:
     """Whether an execution of a run failed because its workers were lost, again and again."""
-    return any(
-        one.lost >= MOST_LOST and one.status is ExecutionStatus.FAILED for one in view.executions.values()
-    )
+    return any(one.lost >= MOST_LOST and one.status is ExecutionStatus.FAILED for one in view.executions.values())
 
 
 def _events_problems(events: Sequence[MobEvent]) -> Iterator[str]:

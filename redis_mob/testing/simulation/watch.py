@@ -154,9 +154,7 @@ class Watch:
             is_orderly = lease.owner in self.left or (place, before.fencing_token) in self.handed_on
             expected = before.attempt + (not is_orderly)
             if after.attempt != expected:
-                self.broken(
-                    f"{name} was taken over from {lease.owner} as attempt {after.attempt}, which is {expected}"
-                )
+                self.broken(f"{name} was taken over from {lease.owner} as attempt {after.attempt}, which is {expected}")
             if not is_orderly and self.leases.get(lease.owner, 0.0) > now:
                 self.broken(f"{name} was taken from {lease.owner}, which has its lease")
         elif before.due_at > EPOCH + timedelta(seconds=now):
