@@ -151,13 +151,9 @@ class Execution:
             case Hire():
                 self._later(decision.at, lambda: self._hire(decision))
             case Halt():
-                self._at_turn.setdefault(decision.process, {})[decision.turn] = lambda struck: self._halt(
-                    struck, decision
-                )
+                self._strike(decision.process, decision.turn, lambda struck: self._halt(struck, decision))
             case Kill():
-                self._at_turn.setdefault(decision.worker, {})[decision.turn] = lambda struck: self._kill(
-                    struck, decision
-                )
+                self._strike(decision.worker, decision.turn, lambda struck: self._kill(struck, decision))
             case Dismiss():
                 self._later(decision.at, lambda: self._dismiss(decision))
             case _:
@@ -168,6 +164,9 @@ class Execution:
 
     def _spawn(self, process: SimulatedProcess, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._loop.create_task(work, context=process.context())
+
+    def _strike(self, name: str, turn: int, happens: Happening) -> None:
+        self._at_turn.setdefault(name, {})[turn] = happens
 
     def _halt(self, struck: SimulatedProcess, decision: Halt) -> None:
         self._trace.tell(str(decision))

@@ -135,7 +135,7 @@ class _Maker:
 
 
 def generated_flow(seed: str) -> Subject:
-    """The flow of a seed, with handlers that fail now and then. Names of signals come as often as steps wait for them."""
+    """The flow of a seed, with handlers that fail now and then, and the signals for which its steps wait."""
     random = Random(seed)
     maker = _Maker(random, is_settled=random.random() < 0.5)
     root = maker.nodes("n", 0, 4)

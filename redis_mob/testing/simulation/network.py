@@ -3,7 +3,7 @@
 A call is executed by the process of the storage, as a whole, when it arrives: also when the one that made it was killed
 meanwhile. What its caller learns of a call that went wrong is what the real session layer tells: WriteFailedError for a
 write that did not happen, OutcomeUnknownError for one that may have happened or may still happen, ReadFailedError for a
-read. A write that is sent again has the result of its first time, since its session remembers that; a read is done anew.
+read. A write that is sent again has the result of its first time, which its session remembers; a read is done anew.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from redis_mob.testing.simulation.traces import Trace
 READS = ("load", "items", "ended", "published", "status", "workers", "held", "find", "of_run", "policies")
 READS_BEGIN = ("get_", "list_", "read_", "is_")
 TOKEN = "0" * 32
+
+Call = Coroutine[Any, Any, Any]
 
 Faults = dict[int, tuple[CallFault, float]]
 
@@ -67,7 +69,7 @@ class Network:
         self,
         process: SimulatedProcess,
         name: str,
-        method: Callable[..., Coroutine[Any, Any, Any]],
+        method: Callable[..., Call],
         *args: Any,
         **more: Any,
     ) -> Any:
@@ -120,7 +122,7 @@ class Network:
         return await reply
 
     def _executed(
-        self, process: SimulatedProcess, name: str, call: Coroutine[Any, Any, Any], args: tuple[Any, ...]
+        self, process: SimulatedProcess, name: str, call: Call, args: tuple[Any, ...]
     ) -> tuple[Any, Exception | None]:
         try:
             result = _completed(call)
@@ -216,7 +218,7 @@ class _DistantWakeUp:
         return False
 
 
-def _completed(call: Coroutine[Any, Any, Any]) -> Any:
+def _completed(call: Call) -> Any:
     """What a call of a store in memory gives, which waits for nothing but its turn: here it has it at once."""
     while True:
         try:

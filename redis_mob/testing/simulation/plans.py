@@ -28,6 +28,9 @@ LEASES = (2.0, 5.0, 10.0)
 MOST_LOST = 3
 """How often workers are lost in one simulation: fewer than it takes to blame an execution for it."""
 
+MOST_DISTURBED = 80
+"""Later calls of a process go well, so that each simulation ends."""
+
 KINDS = (CallFault.SLOW, CallFault.SLOW_REPLY, CallFault.LOST, CallFault.LOST_REPLY, CallFault.LATE, CallFault.REPEATED)
 
 
@@ -77,7 +80,7 @@ def plan_of(subject: Subject, seed: int | str) -> Plan:
 def _mishaps(random: Random, workers: list[str]) -> list[Decision]:
     found: list[Decision] = []
     for _ in range(random.randint(0, MOST_LOST)):
-        worker, turn = random.choice(workers), int(random.triangular(1, 700, 60))
+        worker, turn = random.choice(workers), int(random.triangular(1, 300, 40))
         if random.random() < 0.5:
             found.append(Kill(worker, turn, random.uniform(0, 12)))
         else:
@@ -85,22 +88,19 @@ def _mishaps(random: Random, workers: list[str]) -> list[Decision]:
     if random.random() < 0.2:
         found.append(Halt(SERVER, random.randint(1, 100), random.uniform(0.5, 12)))
     if random.random() < 0.3:
-        found.append(
-            Dismiss(
-                random.choice(workers), random.uniform(0.1, 8), random.choice((0.0, 1.0, 25.0)), random.uniform(0, 5)
-            )
-        )
+        drain = random.choice((0.0, 1.0, 25.0))
+        found.append(Dismiss(random.choice(workers), random.uniform(0.1, 8), drain, random.uniform(0, 5)))
     return found
 
 
 def _disturbed(random: Random, processes: list[str]) -> list[Decision]:
     share = random.choice((0.0, 0.03, 0.12))
-    found: list[Decision] = []
-    for process in processes:
-        for call in range(1, 80):
-            if random.random() < share:
-                found.append(Disturb(process, call, random.choice(KINDS), random.choice((0.05, 0.7, 3.0, 12.0))))
-    return found
+    return [
+        Disturb(process, call, random.choice(KINDS), random.choice((0.05, 0.7, 3.0, 12.0)))
+        for process in processes
+        for call in range(1, MOST_DISTURBED)
+        if random.random() < share
+    ]
 
 
 def _steered(random: Random, subject: Subject, runs: list[str]) -> list[Decision]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
@@ -125,7 +125,7 @@ class Watch:
         if before is not None and was_leased and is_done:
             self._check_result(name, place, before, after)
         if after.status is ExecutionStatus.LEASED and (before is None or after.fencing_token != before.fencing_token):
-            self._claimed(transition, name, place, before, after)
+            self._claimed(name, place, before, after)
             if result is Commit.HANDED_ON:
                 self.handed_on.add((place, after.fencing_token))
         if before is not None and after.status is ExecutionStatus.WAITING and after.attempt > before.attempt:
@@ -135,12 +135,10 @@ class Watch:
         given = [one for one in self.effects if (one.run_id, one.key) == place and one.token == before.fencing_token]
         if not any(one.outcome == "succeeded" and one.output == after.output for one in given):
             self.broken(
-                f"{name} was given {after.output!r}, which its handler with token {before.fencing_token} has not returned"
+                f"{name} was given {after.output!r}, and its handler with token {before.fencing_token} did not return that"
             )
 
-    def _claimed(
-        self, transition: Transition, name: str, place: Place, before: Execution | None, after: Execution
-    ) -> None:
+    def _claimed(self, name: str, place: Place, before: Execution | None, after: Execution) -> None:
         run_id, now = place[0], self.clock()
         if run_id in self.paused:
             self.broken(f"{name} was begun, and its run is paused")
@@ -160,7 +158,6 @@ class Watch:
         elif before.due_at > EPOCH + timedelta(seconds=now):
             self.broken(f"{name} began before it was due")
         self._note_begin(after, now)
-        del transition
 
     def _note_begin(self, after: Execution, now: float) -> None:
         self.begun[after.step_id].append(now)
@@ -205,7 +202,7 @@ class Watch:
             if len(late) > rate.limit:
                 self.broken(f"{len(late)} executions of step {step_id} began within {rate.per}")
 
-    _seen = {
+    _seen: ClassVar[Mapping[str, Callable[[Watch, tuple[Any, ...], Any], str]]] = {
         "executions.join_workers": _joined,
         "executions.renew_worker": _joined,
         "executions.leave_workers": _left,
