@@ -114,6 +114,8 @@ class Presence:
     async def _leave(self) -> None:
         # also when the worker is cancelled: what it holds would else wait for its lease
         leaving = asyncio.ensure_future(self._store.leave_workers(self.id))
+        # an error that comes when it is not waited for any more is expected, and asyncio would log it as forgotten
+        leaving.add_done_callback(lambda left: left.cancelled() or left.exception())
         with suppress(TimeoutError):
             try:
                 async with asyncio.timeout(LEAVE_SECONDS):

@@ -97,7 +97,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return cast("SimulatedProcess", found)
 
     def _new_task(self, _loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> asyncio.Task[Any]:
-        task = SimulatedTask(coroutine, loop=self, **{"name": "simulated", **more})
+        task = SimulatedTask(coroutine, loop=self, **more)
         task.number = next(self._tasks)
         return task
 

@@ -60,7 +60,7 @@ class _Maker:
         names = [f"{path}{number}" for number in range(self.random.randint(1, most))]
         made: dict[str, Node] = {}
         for number, name in enumerate(names):
-            needs = sorted(self.random.sample(names[:number], min(number, self.random.randint(0, 2))))
+            needs = tuple(sorted(self.random.sample(names[:number], min(number, self.random.randint(0, 2)))))
             mode = DependsOnMode.ANY if len(needs) > 1 and self.chance(0.3) else DependsOnMode.ALL
             if depth < 2 and self.chance(0.18):
                 made[name] = self._loop(name, needs, mode, depth)

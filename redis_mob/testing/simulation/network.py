@@ -26,7 +26,21 @@ from redis_mob.testing.simulation.event_loop import SimulatedLoop
 from redis_mob.testing.simulation.processes import SimulatedProcess
 from redis_mob.testing.simulation.traces import Trace
 
-READS = ("load", "items", "ended", "published", "status", "workers", "held", "find", "of_run", "policies")
+READS = (
+    "load",
+    "items",
+    "ended",
+    "published",
+    "status",
+    "workers",
+    "held",
+    "find",
+    "of_run",
+    "policies",
+    "get",
+    "list",
+    "collections",
+)
 READS_BEGIN = ("get_", "list_", "read_", "is_")
 TOKEN = "0" * 32
 

@@ -86,7 +86,7 @@ def _collection_problems(run: MobRun, view: RunView, definition: MobDefinition) 
         state = frame.kernel_state
         for node_id, status in state.node_status.items():
             step_id = machine.step_of(frame_id, node_id)
-            if state.node_kind.get(node_id) is not NodeKind.STEP or step_id not in flow.steps:
+            if state.node_kind.get(node_id) is not NodeKind.STEP or step_id is None or step_id not in flow.steps:
                 continue
             spec, found = flow.steps[step_id], by_node[frame_id, node_id]
             if not spec.has_members or spec.for_each is not None:

@@ -57,7 +57,8 @@ class Watch:
         self.violations.append(f"at {self.clock():.3f} s {what}")
         self.trace.tell(f"VIOLATION {what}")
 
-    def _other(self, _arguments: tuple[Any, ...], result: Any) -> str:
+    def _other(self, arguments: tuple[Any, ...], result: Any) -> str:
+        del arguments
         return str(result) if isinstance(result, bool | int | str | None) else ""
 
     def _joined(self, arguments: tuple[Any, ...], result: Any) -> str:
@@ -71,7 +72,8 @@ class Watch:
             self.left.add(arguments[0])
         return f"{arguments[0]} {result}"
 
-    def _taken(self, _arguments: tuple[Any, ...], result: Any) -> str:
+    def _taken(self, arguments: tuple[Any, ...], result: Any) -> str:
+        del arguments
         taken = [f"{one.run_id[:4]}/{'/'.join(one.key)} {one.loss and one.loss.how.name}" for one in result.executions]
         return f"runs {[run[:4] for run in result.runs]}, executions {taken}"
 
@@ -135,7 +137,7 @@ class Watch:
         given = [one for one in self.effects if (one.run_id, one.key) == place and one.token == before.fencing_token]
         if not any(one.outcome == "succeeded" and one.output == after.output for one in given):
             self.broken(
-                f"{name} was given {after.output!r}, and its handler with token {before.fencing_token} did not return that"
+                f"{name} was given {after.output!r}, which its handler of token {before.fencing_token} did not return"
             )
 
     def _claimed(self, name: str, place: Place, before: Execution | None, after: Execution) -> None:
@@ -183,7 +185,7 @@ class Watch:
                 of_role[one.role] += 1
                 of_step[self.flows[run_id], one.step_id] += 1
         limits = self.definition.limits
-        most = {} if limits is None or limits.max_concurrency is None else limits.max_concurrency
+        most = dict[str, int](() if limits is None else limits.max_concurrency or ())
         for role, number in of_role.items():
             if number > most.get(role, number):
                 self.broken(f"{number} executions of role {role} are under way, {most[role]} may be")
@@ -202,7 +204,7 @@ class Watch:
             if len(late) > rate.limit:
                 self.broken(f"{len(late)} executions of step {step_id} began within {rate.per}")
 
-    _seen: ClassVar[Mapping[str, Callable[[Watch, tuple[Any, ...], Any], str]]] = {
+    _seen: ClassVar[Mapping[str, Callable[[Any, tuple[Any, ...], Any], str]]] = {
         "executions.join_workers": _joined,
         "executions.renew_worker": _joined,
         "executions.leave_workers": _left,
