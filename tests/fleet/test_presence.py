@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from redis_mob.errors import OutcomeUnknownError
-from redis_mob.fleet import run_driver
+from redis_mob.fleet import presence, run_driver
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import Commit, Transition
@@ -74,3 +76,26 @@ async def test_a_worker_that_was_let_go_of_before_it_claimed_executes_nothing_of
     assert token > 1, "under another id, and as the same attempt"
     [execution] = (await loaded(storage, run.run_id)).executions.values()
     assert (execution.attempt, execution.lost) == (1, 0)
+
+
+async def test_an_error_that_comes_when_leaving_is_given_up_is_not_logged_by_asyncio(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reply is late, and says that it never came: no one waits for it any more, and its worker has ended."""
+    forgotten, refused = list[dict[str, Any]](), asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: forgotten.append(context))
+    monkeypatch.setattr(presence, "LEAVE_SECONDS", 0.0)
+    leave = storage.executions.leave_workers
+
+    async def late(worker_id: str, *, is_orderly: bool = True) -> bool:
+        await leave(worker_id, is_orderly=is_orderly)
+        await refused.wait()
+        raise OutcomeUnknownError("the reply never came", "token")
+
+    monkeypatch.setattr(storage.executions, "leave_workers", late)
+    async with at_work(storage, {"*": lambda _ctx: 1}):
+        assert await storage.executions.workers()
+    refused.set()
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=False)
+    gc.collect()
+    assert forgotten == []

@@ -246,7 +246,7 @@ def test_what_becomes_of_a_call_that_goes_wrong(
     client, server = _process(loop, "client", skew=50.0), _process(loop, "storage")
 
     async def call() -> None:
-        async with MobStorage.open("memory:", namespace="one call") as storage:
+        async with MobStorage.open("memory:", namespace="one-call") as storage:
             network = Network(loop, storage, server, executed, Trace(loop.time), faults={"client": {1: (fault, 7.0)}})
             reached = network.storage_for(client)
             begun, raised = loop.time(), None
