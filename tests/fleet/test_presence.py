@@ -12,6 +12,7 @@ import pytest
 from redis_mob.errors import OutcomeUnknownError
 from redis_mob.fleet import presence, run_driver
 from redis_mob.fleet.step_context import StepContext
+from redis_mob.models.execution import Serves
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import Commit, Transition
 from redis_mob.models.worker import WorkerRecord
@@ -82,20 +83,24 @@ async def test_an_error_that_comes_when_leaving_is_given_up_is_not_logged_by_asy
     storage: MobStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reply is late, and says that it never came: no one waits for it any more, and its worker has ended."""
-    forgotten, refused = list[dict[str, Any]](), asyncio.Event()
+    forgotten, is_late = list[dict[str, Any]](), asyncio.Event()
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: forgotten.append(context))
     monkeypatch.setattr(presence, "LEAVE_SECONDS", 0.0)
-    leave = storage.executions.leave_workers
+    leaving = list[asyncio.Task[Any] | None]()
 
-    async def late(worker_id: str, *, is_orderly: bool = True) -> bool:
-        await leave(worker_id, is_orderly=is_orderly)
-        await refused.wait()
-        raise OutcomeUnknownError("the reply never came", "token")
+    async def late(worker_id: str) -> bool:
+        leaving.append(asyncio.current_task())
+        await is_late.wait()
+        raise OutcomeUnknownError(f"the reply for {worker_id} never came", "token")
 
     monkeypatch.setattr(storage.executions, "leave_workers", late)
-    async with at_work(storage, {"*": lambda _ctx: 1}):
-        assert await storage.executions.workers()
-    refused.set()
-    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=False)
+    async with presence.Presence(storage.executions, "worker", Serves(), 1, timedelta(hours=1)).known():
+        await asyncio.sleep(0)
+    is_late.set()
+    [task] = leaving
+    assert task is not None
+    await asyncio.wait([task])
+    leaving.clear()
+    del task
     gc.collect()
     assert forgotten == []
