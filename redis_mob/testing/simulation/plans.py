@@ -58,7 +58,7 @@ def plan_of(subject: Subject, seed: int | str) -> Plan:
     name = str(seed)
     random = Random(f"plan {name}")
     workers = [f"worker-{number}" for number in range(1, random.randint(1, 3) + 1)]
-    decisions: list[Decision] = [
+    hired = [
         Hire(
             worker,
             random.choice((0.0, random.uniform(0, 3))),
@@ -68,23 +68,26 @@ def plan_of(subject: Subject, seed: int | str) -> Plan:
         )
         for worker in workers
     ]
+    decisions: list[Decision] = [*hired]
     runs = [f"run-{number}" for number in range(1, random.choice((1, 1, 2)) + 1)]
     decisions += [Start(run, subject.flow_id, random.uniform(0, 2), subject.params) for run in runs]
     decisions += [Send(run, random.uniform(2, 12), *signal) for run in runs for signal in subject.signals]
-    decisions += _mishaps(random, workers)
+    decisions += _mishaps(random, {one.worker: one.lease for one in hired})
     decisions += _disturbed(random, [*workers, CLIENT])
     decisions += _steered(random, subject, runs)
     return Plan(name, subject, tuple(decisions), random.choice((0.0, 0.2, 1.0)))
 
 
-def _mishaps(random: Random, workers: list[str]) -> list[Decision]:
-    found: list[Decision] = []
+def _mishaps(random: Random, leases: dict[str, float]) -> list[Decision]:
+    workers, found = list(leases), list[Decision]()
     for _ in range(random.randint(0, MOST_LOST)):
         worker, turn = random.choice(workers), int(random.triangular(1, 300, 40))
         if random.random() < 0.5:
             found.append(Kill(worker, turn, random.uniform(0, 12)))
         else:
-            found.append(Halt(worker, turn, random.choice((random.uniform(0.1, 2), random.uniform(3, 30)))))
+            # mostly a little longer than its lease: it wakes up while another worker does what it was about to end
+            seconds = random.choice((0.5, random.uniform(1, 1.8) * leases[worker], random.uniform(3, 30)))
+            found.append(Halt(worker, turn, seconds))
     if random.random() < 0.2:
         found.append(Halt(SERVER, random.randint(1, 100), random.uniform(0.5, 12)))
     if random.random() < 0.3:
