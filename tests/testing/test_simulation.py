@@ -54,7 +54,7 @@ def test_no_seed_breaks_a_promise(first: int) -> None:
     assert broken == {}
 
 
-def test_a_seed_is_the_same_in_each_process_whatever_the_hashes_of_texts() -> None:
+def test_a_seed_is_the_same_in_each_process_with_other_hashes_of_texts() -> None:
     printed = {
         subprocess.run(
             [sys.executable, "-c", DIGESTS],

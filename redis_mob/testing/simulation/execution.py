@@ -277,7 +277,7 @@ class Execution:
         self._trace.tell(str(self._outputs))
 
     async def _clear_away(self) -> None:
-        """End what is left, so that nothing of it runs later: whoever was killed wakes up, and reaches nothing."""
+        """End what is left, so that nothing of it runs later: what was killed wakes up, and reaches nothing."""
         self._loop.set_exception_handler(lambda _loop, _context: None)
         for process in self._everyone:
             process.is_cut_off, process.sleeps_until = True, 0.0
