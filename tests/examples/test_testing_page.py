@@ -26,14 +26,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_program_of_the_page_has_a_name() -> None:
-    assert len(PROGRAMS) == PAGE.count("```python\n") == 6
+    assert len(PROGRAMS) == PAGE.count("```python\n") == 7
 
 
 def test_the_tests_of_the_page_pass(project: Path) -> None:
     plugins = ("-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist")
     told = run(project, "-m", "pytest", "-q", *plugins)
     assert told.returncode == 0, told.stdout
-    assert "10 passed" in told.stdout
+    assert "12 passed" in told.stdout
 
 
 def test_the_script_of_the_page_prints_the_report(project: Path) -> None:
