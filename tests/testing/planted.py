@@ -90,11 +90,6 @@ def limit_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Schedule, "_has_room", giving(True))
 
 
-def lost_workers_keep_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a worker held whose lease has expired is given to no other one."""
-    monkeypatch.setattr(Schedule, "let_go_of_expired", giving(0))
-
-
 PLANTS: dict[Plant, tuple[int, str]] = {
     takeover_keeps_the_attempt: (1, "was taken over from"),
     fence_is_ignored: (248, "which its handler of token"),
@@ -104,7 +99,6 @@ PLANTS: dict[Plant, tuple[int, str]] = {
     retry_comes_at_once: (9, "is to be tried again after 0.000 s"),
     late_report_is_forgotten: (255, "is not over after"),
     limit_is_not_counted: (37, "executions of role"),
-    lost_workers_keep_all: (0, "is not over after"),
 }
 """Each fault with a seed that finds it, which is tried first, and with what that tells. It is another seed when the
 engine decides otherwise."""
