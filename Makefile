@@ -6,6 +6,7 @@
 #   make quick                                run, in half a minute, what finds most mistakes: while editing
 #   make lint | format | conformance | coverage | soak | robustness | clean
 #   make report       [ARGS='--histories 200'] break servers in all ways, hunt all saboteurs, and write docs/robustness.md
+#   make simulate [ARGS='--from 10000']       simulate 10,000 fleets, each decided by a seed, in a quarter of an hour
 #   make bench        [ARGS='--seconds 2']    measure this machine, and write docs/benchmarks
 #   make bench-check  [ARGS='--scenarios calls']  compare its ratios with those stored there
 #   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with the peers that install here
@@ -27,7 +28,7 @@ IMAGE ?=
 # The tests start thousands of processes: without bytecode each of them would compile the whole package, for a second.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness porcupine report dist smoke clean
+.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness porcupine report simulate dist smoke clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -93,6 +94,9 @@ report: $(VENV)/.installed-dev
 	$(BIN)/python -m redis_mob.testing.robustness.campaign --out $(CAMPAIGN) $(ARGS); made=$$?; \
 	$(BIN)/python -m tests.robustness.page $(CAMPAIGN) --page docs/robustness.md --directory docs/robustness && \
 		exit $$((hunted + made))
+
+simulate: $(VENV)/.installed-dev
+	$(BIN)/python -m redis_mob.testing.simulation --seeds 10000 $(ARGS)
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase

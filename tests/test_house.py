@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "redis_mob"
 
 FLOORS = (
-    {"errors", "lazy_names", "version"},
+    {"errors", "host_environment", "lazy_names", "version"},
     {"models", "telemetry", "http_serving", "new_file"},
     {"contracts", "codec", "kernel", "security"},
     {"connection", "payloads"},

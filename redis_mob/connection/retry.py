@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import count
 from typing import Any
 
 from redis_mob.errors import ValidationError, shown
+from redis_mob.host_environment import environment
 from redis_mob.models.backoff import backoff
 
 LONGEST = 86_400.0
@@ -62,7 +62,7 @@ class RetryPolicy:
     def pauses(self) -> Iterator[float]:
         """Seconds to wait before each further attempt, without end."""
         for failures in count(1):
-            yield backoff(failures, first=self.base, longest=self.cap, uniform=random.uniform)
+            yield backoff(failures, first=self.base, longest=self.cap, uniform=environment().uniform)
 
 
 def policy_of(retry: RetryPolicy | None) -> RetryPolicy:

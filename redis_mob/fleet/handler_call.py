@@ -9,7 +9,6 @@ import threading
 from collections.abc import Awaitable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from time import monotonic
 from typing import Any, cast
 
 from redis_mob.errors import shown
@@ -22,6 +21,7 @@ from redis_mob.fleet.typed.binding import BoundHandler
 from redis_mob.fleet.typed.dependencies import Dependencies, DependencyError
 from redis_mob.fleet.typed.inputs import InputError, arguments_for
 from redis_mob.fleet.typed.outputs import DeclaredOutput, output_json
+from redis_mob.host_environment import environment
 
 MOST_LISTED = 10
 """Calls that one message names."""
@@ -46,7 +46,7 @@ class HandlerCall:
     def __init__(
         self, handler: BoundHandler, context: StepContext, threads: HandlerThreads, dependencies: Dependencies
     ) -> None:
-        self.began = monotonic()
+        self.began = environment().monotonic()
         self._context = context
         self._function = getattr(handler.function, "__qualname__", type(handler.function).__qualname__)
         self._thread: asyncio.Future[Any] | None = None
@@ -54,12 +54,14 @@ class HandlerCall:
         value = self._called(handler, threads, dependencies)
         self._coroutine = outcome_of(value, context.step_id, handler.signature.output)
         self.outcome = asyncio.create_task(self._coroutine)
+        # a task that is cancelled before its first turn awaits nothing, and Python would warn of the coroutine
+        self.outcome.add_done_callback(lambda _: value.close())
 
     def __str__(self) -> str:
         context = self._context
         return (
             f"{self._function} for role {shown(context.role)}, step {shown(context.step_id)} of run {context.run_id}, "
-            f"since {monotonic() - self.began:.0f} s{'' if self.rest else ' (it has ended)'}"
+            f"since {environment().monotonic() - self.began:.0f} s{'' if self.rest else ' (it has ended)'}"
         )
 
     @property

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+from redis_mob.host_environment import environment
+
 MOST_IDLE = 16
 """Threads that are kept for the next calls; what runs at a time is for the slots of the worker to bound."""
 
@@ -33,6 +35,9 @@ class HandlerThreads:
         """A future that ends when the thread has done with the function, which must not raise."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
+        if not environment().has_threads:
+            future.set_result(function())
+            return future
         # the one that was used last: the others are needed at peaks only
         jobs = self._idle.pop() if self._idle else _started_thread()
 

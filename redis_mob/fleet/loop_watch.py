@@ -20,6 +20,7 @@ from types import FrameType
 from redis_mob.fleet import handler_call
 from redis_mob.fleet.calls import Calls
 from redis_mob.fleet.handler_call import HandlerCall, listed
+from redis_mob.host_environment import environment
 
 BLOCKED_SECONDS = 1.0
 """How long the loop may take to come to its next turn before that is told."""
@@ -41,6 +42,9 @@ _log = logging.getLogger(__name__)
 @contextmanager
 def loop_watched(worker: str, calls: Calls) -> Generator[None]:
     """Watch the running event loop, which makes these calls, from a thread until the block ends."""
+    if not environment().has_threads:
+        yield
+        return
     watch = _Watch(worker, calls)
     threading.Thread(target=watch.run, name="redis-mob-loop-watch", daemon=True).start()
     try:

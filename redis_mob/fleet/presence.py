@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from uuid import uuid4
 
 from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import MobStoreError
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.storage_clock import utc_now
+from redis_mob.host_environment import environment
 from redis_mob.models.execution import ExecutionKey, Serves
 from redis_mob.models.worker import WorkerRecord
 
@@ -32,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 def worker_name(process: int | None = None) -> str:
     """Where a worker runs: its host and its process, which is this one unless another one of the host is given."""
-    return f"{socket.gethostname()}-{os.getpid() if process is None else process}"
+    return f"{environment().host()}-{environment().process() if process is None else process}"
 
 
 class Presence:
@@ -116,6 +114,8 @@ class Presence:
     async def _leave(self) -> None:
         # also when the worker is cancelled: what it holds would else wait for its lease
         leaving = asyncio.ensure_future(self._store.leave_workers(self.id))
+        # an error that comes when it is not waited for any more is expected, and asyncio would log it as forgotten
+        leaving.add_done_callback(lambda left: left.cancelled() or left.exception())
         with suppress(TimeoutError):
             try:
                 async with asyncio.timeout(LEAVE_SECONDS):
@@ -134,7 +134,7 @@ class Presence:
                     _tell_lost(one for one in executing if (one.run_id, one.key) not in held)
 
     def _new_id(self) -> str:
-        return f"{self.name}-{uuid4().hex[:8]}"
+        return f"{self.name}-{environment().new_id().hex[:8]}"
 
     def _record(self) -> WorkerRecord:
         serves = self._serves
@@ -143,8 +143,8 @@ class Presence:
         )
         return WorkerRecord(
             id=self.id,
-            host=socket.gethostname(),
-            pid=os.getpid(),
+            host=environment().host(),
+            pid=environment().process(),
             mobs=mobs,
             roles=roles,
             release=serves.release or None,

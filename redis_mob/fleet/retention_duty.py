@@ -6,10 +6,10 @@ import asyncio
 import logging
 from datetime import timedelta
 from random import Random
-from uuid import uuid4
 
 from redis_mob.contracts import RetentionStore, SteeringStore
 from redis_mob.fleet.retention import Pace, Sweep
+from redis_mob.host_environment import environment
 from redis_mob.notifications.duty_trouble import DutyTrouble
 from redis_mob.notifications.waiting import wait_for_end
 
@@ -48,7 +48,7 @@ class RetentionDuty:
         self._sweep = Sweep(retention, steering, pace, MOST_LOOKED_AT)
         self._every = every
         self._random = random or Random()  # noqa: S311  # spreads the workers, guards nothing
-        self._holder = uuid4().hex
+        self._holder = environment().new_id().hex
         self._renewed_at = 0.0
         self._trouble = DutyTrouble(_log, "enforce the retention policies")
 

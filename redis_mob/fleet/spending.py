@@ -16,6 +16,7 @@ from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.asking import HandlerSuspended, UnderWay
 from redis_mob.fleet.plain_calls import run_in_thread
 from redis_mob.fleet.step_failed import StepFailed, StepThrottled
+from redis_mob.host_environment import environment
 from redis_mob.models.budget import MOST, MOST_COST, micro
 from redis_mob.models.model_usage import LONGEST_MODEL
 from redis_mob.models.prices import ModelUse
@@ -131,12 +132,12 @@ class Spending:
     """The calls of one attempt that draw on budgets."""
 
     def __init__(
-        self, keeper: SpendKeeper, under_way: UnderWay | None = None, clock: Callable[[], float] = time.monotonic
+        self, keeper: SpendKeeper, under_way: UnderWay | None = None, clock: Callable[[], float] | None = None
     ) -> None:
         self.keeper = keeper
         self.under_way = under_way or UnderWay()
-        self._clock = clock
-        self._told_at = clock()
+        self._clock = clock or environment().monotonic
+        self._told_at = self._clock()
         self._number = 0
 
     def spend(

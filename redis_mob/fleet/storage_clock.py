@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+from redis_mob.host_environment import environment
+
 SET_BACK_SECONDS = 1.0
 """A storage whose clock is that much behind its estimate was set back: answers are never that long under way."""
 
@@ -32,4 +34,4 @@ class StorageClock:
 
 def utc_now() -> datetime:
     """The time of this host, which is for people to read: nothing is decided by it."""
-    return datetime.now(UTC)
+    return environment().now()

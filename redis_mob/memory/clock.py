@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+from redis_mob.host_environment import environment
+
 
 class Clock:
     """Never goes back, even if the clock of the machine does. It can be moved, so that tests need not wait."""
@@ -17,7 +19,7 @@ class Clock:
 
     def now(self) -> datetime:
         """The present moment in UTC."""
-        self._latest = max(self._latest, datetime.now(UTC) + self._ahead)
+        self._latest = max(self._latest, environment().now() + self._ahead)
         return self._latest
 
     def move(self, by: timedelta) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import uuid4
 
 from redis_mob.codec.debounces import checked_debounce, debounce_digest, named, require_not_begun
 from redis_mob.codec.definitions import encode_definition
 from redis_mob.codec.executions import encode_launch
 from redis_mob.codec.labels import stored_labels
 from redis_mob.codec.runs import encode_run
+from redis_mob.host_environment import environment
 from redis_mob.memory.children import note_limits, start
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_changes import copied
@@ -53,7 +53,7 @@ class MemoryDebounces:
             _start_anew(content, named(run, run_id), launch, definition, begins, stored)
             return run_id
         while not start(content, run, launch, definition, begins, labels=stored):
-            run = named(run, str(uuid4()))
+            run = named(run, str(environment().new_id()))
         content.debounces[digest], content.debounced[run.run_id] = (run.run_id, now), digest
         return run.run_id
 

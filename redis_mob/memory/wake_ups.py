@@ -12,7 +12,8 @@ class MemoryWakeUps:
     """The flags of all readers that wait for one kind of change."""
 
     def __init__(self) -> None:
-        self._flags: set[WakeUpFlag] = set()
+        self._flags: dict[WakeUpFlag, None] = {}
+        """In the order in which they came: a set would wake their readers in an order of its own."""
 
     def send(self, message: bytes = b"") -> None:
         for flag in self._flags:
@@ -26,8 +27,8 @@ class MemoryWakeUps:
         """
         flag = WakeUpFlag(concerns) if flag is None else flag
         flag.set()
-        self._flags.add(flag)
+        self._flags[flag] = None
         try:
             yield flag
         finally:
-            self._flags.discard(flag)
+            self._flags.pop(flag, None)

@@ -1,11 +1,11 @@
 """A run as a whole: status, kernel states, outputs and ledgers (contract: json-14)."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
-from uuid import uuid4
 
 from pydantic import Field
 
+from redis_mob.host_environment import environment
 from redis_mob.models.authority import FlowAuthorityInput, RunFlow
 from redis_mob.models.base import (
     SCHEMA_VERSION,
@@ -82,7 +82,7 @@ class MobRun(LateFields):
         """
         from redis_mob.models.seed import beginning_of  # it knows definitions, and a run does not
 
-        made = str(uuid4()) if run_id is None else canonical_run_id(run_id)
+        made = str(environment().new_id()) if run_id is None else canonical_run_id(run_id)
         seed, flow_state = beginning_of(made, flow_spec, limits, escalation_threshold)
         return cls(
             run_id=made,
@@ -91,7 +91,7 @@ class MobRun(LateFields):
             status=MobRunStatus.PENDING,
             flow_state=flow_state,
             activation_params=activation_params,
-            created_at=datetime.now(UTC) if created_at is None else created_at,
+            created_at=environment().now() if created_at is None else created_at,
             step_ledger=(),
             failure_ledger=(),
             schema_version=SCHEMA_VERSION,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 from redis_mob.codec.debounces import checked_debounce, debounce_digest, named, require_not_begun, whole_milliseconds
 from redis_mob.codec.labels import stored_labels
 from redis_mob.codec.runs import encode_run
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
+from redis_mob.host_environment import environment
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import RunLaunch
@@ -54,4 +53,4 @@ class RedisDebounces:
                 return run.run_id
             # A script takes the keys of one run, and which one that is only the server knows. A new run has the id that
             # it was given, unless that is taken.
-            run = named(run, bytes(reply).decode() or (given if run.run_id != given else str(uuid4())))
+            run = named(run, bytes(reply).decode() or (given if run.run_id != given else str(environment().new_id())))

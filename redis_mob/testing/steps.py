@@ -181,7 +181,7 @@ async def run_flow(
     DefinitionError for a definition with several flows, or none, of which `flow_id` names none; HandlerError for a
     handler of a role that the mob does not have; what `Fleet`, its `start` and its `signal` raise.
     """
-    tested = _tested(flow, handlers, flow_id, members or {})
+    tested = given_flow(flow, handlers, flow_id, members or {})
     async with MobStorage.open("memory:", namespace=f"test-{uuid4().hex}") as storage:
         fleet = Fleet(storage, tested.definition, tested.handlers, members=tested.members)
         with virtual_time():
@@ -215,7 +215,7 @@ async def _answering(storage: MobStorage, run_id: str, answers: Mapping[str, Ans
                 await answering
 
 
-class _Tested(NamedTuple):
+class GivenFlow(NamedTuple):
     """What is run by a test."""
 
     definition: MobDefinition
@@ -224,16 +224,17 @@ class _Tested(NamedTuple):
     members: Mapping[str, int]
 
 
-def _tested(
+def given_flow(
     flow: Flow | MobDefinition | FlowSpec,
     handlers: Mapping[str, Handler] | Handler | None,
     flow_id: str | None,
     members: Mapping[str, int],
-) -> _Tested:
+) -> GivenFlow:
+    """The definition, the id, the handlers and the members of what a test gives; raises as `run_flow`."""
     given: Mapping[str, Handler] = {ALL_ROLES: handlers} if callable(handlers) else handlers or {}
     if not isinstance(flow, Flow):
         definition = flow if isinstance(flow, MobDefinition) else _alone(flow)
-        return _Tested(definition, _flow_id(definition, flow_id), given, members)
+        return GivenFlow(definition, _flow_id(definition, flow_id), given, members)
     if flow_id not in (None, flow.id):
         raise ValidationError(f"flow_id {shown(flow_id)} is another flow than the one that is given, {shown(flow.id)}")
     definition = flow.mob.definition()
@@ -243,7 +244,7 @@ def _tested(
             hint = did_you_mean(role, definition.profiles)
             raise HandlerError(f"mob {shown(flow.mob_id)} has no role {shown(role)}; it has: {known}{hint}")
     own: Mapping[str, Handler] = {} if callable(handlers) else flow.mob.handlers
-    return _Tested(definition, flow.id, {**own, **given}, {**flow.mob.members, **members})
+    return GivenFlow(definition, flow.id, {**own, **given}, {**flow.mob.members, **members})
 
 
 def _alone(flow: FlowSpec) -> MobDefinition:

@@ -7,10 +7,10 @@ import logging
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from redis_mob.codec.webhooks import webhook_named
 from redis_mob.errors import MobStoreError
+from redis_mob.host_environment import environment
 from redis_mob.models.webhook import StoredWebhook
 from redis_mob.notifications.duty_trouble import DutyTrouble
 from redis_mob.notifications.waiting import wait_for_news
@@ -46,7 +46,7 @@ class WebhookDuty:
         self._timing = timing or Timing()
         self._random = random or Random()  # noqa: S311  # spreads attempts, guards nothing
         self._targets = Targets.of_environment()
-        self._holder = uuid4().hex
+        self._holder = environment().new_id().hex
         self._under_way: dict[str, _UnderWay] = {}
         self._trouble = DutyTrouble(_log, "deliver webhooks")
         self._ended = asyncio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,6 @@ from redis_mob.connection.calls.client import connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.failures import CutShortError, NotSentError
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.connection.servers import circuit as module
 from redis_mob.connection.servers.address import UnixAddress
 from redis_mob.connection.servers.channel import Channel
 from redis_mob.connection.servers.circuit import Circuit
@@ -66,7 +66,7 @@ async def test_a_server_that_cannot_be_reached_is_tried_once_in_a_while(tmp_path
 
 async def test_the_pauses_between_the_attempts_grow_and_end_with_success(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     circuit, pauses = Circuit(RetryPolicy(deadline=1, base=1, cap=4)), list[float]()
     for _ in range(6):
         circuit.failed(ValueError("down"))

@@ -33,7 +33,7 @@ def test_the_tests_of_the_page_pass(project: Path) -> None:
     plugins = ("-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist")
     told = run(project, "-m", "pytest", "-q", *plugins)
     assert told.returncode == 0, told.stdout
-    assert "11 passed" in told.stdout
+    assert "13 passed" in told.stdout
 
 
 def test_the_script_of_the_page_prints_the_report(project: Path) -> None:

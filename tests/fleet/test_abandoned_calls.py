@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,11 +20,14 @@ from redis_mob import StepContext
 from redis_mob.errors import ValidationError
 from redis_mob.fleet import calls, deadline
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_context import Handler
+from redis_mob.fleet.typed.binding import bound_to_context
 from redis_mob.fleet.worker import Worker
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
+from redis_mob.testing.steps import step_context
 from redis_mob.testing.waiting import LONG, until
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import at_work
@@ -213,3 +218,16 @@ def test_a_program_ends_although_a_handler_does_not(kind: str) -> None:
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=3 * LONG, check=False
     )
     assert (ended.returncode, ended.stdout, ended.stderr.count("Error")) == (0, "timeout after 50ms\n", 0), ended.stderr
+
+
+async def test_a_call_that_is_cancelled_before_its_first_turn_leaves_no_coroutine() -> None:
+    """Python warns of a coroutine that is never awaited, and warnings are errors here."""
+    call = calls.Calls("worker", Slots(1), 1).start(bound_to_context(lambda _ctx: 1), step_context())
+    call.outcome.cancel()
+    await asyncio.wait([call.outcome])
+    assert call.outcome.cancelled()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        del call
+        gc.collect()
+    assert [str(one.message) for one in told] == []

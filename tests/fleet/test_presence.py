@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from redis_mob.errors import OutcomeUnknownError
-from redis_mob.fleet import run_driver
+from redis_mob.fleet import presence, run_driver
 from redis_mob.fleet.step_context import StepContext
+from redis_mob.models.execution import Serves
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import Commit, Transition
 from redis_mob.models.worker import WorkerRecord
@@ -74,3 +77,30 @@ async def test_a_worker_that_was_let_go_of_before_it_claimed_executes_nothing_of
     assert token > 1, "under another id, and as the same attempt"
     [execution] = (await loaded(storage, run.run_id)).executions.values()
     assert (execution.attempt, execution.lost) == (1, 0)
+
+
+async def test_an_error_that_comes_when_leaving_is_given_up_is_not_logged_by_asyncio(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reply is late, and says that it never came: no one waits for it any more, and its worker has ended."""
+    forgotten, is_late = list[dict[str, Any]](), asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: forgotten.append(context))
+    monkeypatch.setattr(presence, "LEAVE_SECONDS", 0.0)
+    leaving = list[asyncio.Task[Any] | None]()
+
+    async def late(worker_id: str) -> bool:
+        leaving.append(asyncio.current_task())
+        await is_late.wait()
+        raise OutcomeUnknownError(f"the reply for {worker_id} never came", "token")
+
+    monkeypatch.setattr(storage.executions, "leave_workers", late)
+    async with presence.Presence(storage.executions, "worker", Serves(), 1, timedelta(hours=1)).known():
+        await asyncio.sleep(0)
+    is_late.set()
+    [task] = leaving
+    assert task is not None
+    await asyncio.wait([task])
+    leaving.clear()
+    del task
+    gc.collect()
+    assert forgotten == []

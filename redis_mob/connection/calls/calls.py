@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 from redis_mob.connection.calls.answers import HALF_DONE, NOTHING_DONE, UNREADABLE, Answer, read_answer, refusal_within
 from redis_mob.connection.calls.durability_wait import DurabilityWait
@@ -36,6 +35,7 @@ from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.servers.refusals import is_transient
 from redis_mob.connection.servers.requests import Part
 from redis_mob.connection.servers.router import Router
+from redis_mob.host_environment import environment
 from redis_mob.telemetry import active
 from redis_mob.telemetry.names import DB_STORED_PROCEDURE_NAME, RECEIPTS_USED
 from redis_mob.telemetry.store_calls import observed
@@ -100,7 +100,7 @@ class Calls:
             return await self._patiently(once_only, _may_pass_and_has_no_effect)
         except ReplyLostError as error:
             # without a session the server could not tell a second attempt from a second call
-            raise InDoubtError(error, uuid4().hex) from error.__cause__
+            raise InDoubtError(error, environment().new_id().hex) from error.__cause__
 
     async def _once(self, sessions: Sessions, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
         slot = sessions.begin()

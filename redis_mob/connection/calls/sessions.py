@@ -5,16 +5,15 @@ A number makes a repeated call find the reply of the first one (decision 0015).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 from redis_mob.connection.calls.answers import Answer
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.tokens import CallNumber, TokenKey
 from redis_mob.connection.servers.requests import Part
+from redis_mob.host_environment import environment
 
 LIFETIME = 600.0
 """Seconds that a session outlives its last prolongation, at least."""
@@ -30,9 +29,6 @@ MOST_UNKNOWN = 100
 
 Their receipts may still be asked for.
 """
-
-# the receipts expire while a laptop sleeps, and CLOCK_MONOTONIC would stand still meanwhile
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +191,10 @@ class Sessions:
         self._session = self._new()
 
     def _new(self) -> Session:
-        client = uuid4().hex
+        client = environment().new_id().hex
         return Session(client, self.key(client), prolonged=clock())
 
 
 def clock() -> float:
-    """Seconds that also go on while the machine sleeps, as they do for the server."""
-    return time.clock_gettime(_CLOCK)
+    """Seconds that also go on while the machine sleeps, as they do for the server: receipts expire meanwhile."""
+    return environment().boot_time()

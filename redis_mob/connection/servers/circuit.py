@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator
 
 from redis_mob.connection.retry import RetryPolicy
+from redis_mob.host_environment import environment
 
 
 class Circuit:
@@ -22,7 +21,7 @@ class Circuit:
     @property
     def failure(self) -> Exception | None:
         """How the last attempt ended, as long as it is too early for another one."""
-        return self._failure if time.monotonic() < self._open_until else None
+        return self._failure if environment().monotonic() < self._open_until else None
 
     @property
     def pause(self) -> float:
@@ -30,13 +29,13 @@ class Circuit:
 
         So clients that lost theirs together do not come back together.
         """
-        return random.uniform(0, self._retry.base) if self._was_closed else 0.0  # noqa: S311
+        return environment().uniform(0, self._retry.base) if self._was_closed else 0.0
 
     def failed(self, failure: Exception) -> None:
         """The server could not be reached."""
         # one series of pauses for as long as connecting fails, so that they grow; after `connected` a new one begins
         self._pauses = self._pauses or self._retry.pauses()
-        self._failure, self._open_until = failure, time.monotonic() + next(self._pauses)
+        self._failure, self._open_until = failure, environment().monotonic() + next(self._pauses)
 
     def connected(self) -> None:
         """The server was reached."""
