@@ -157,12 +157,8 @@ class FleetOfNamespaces(OverAll):
         if text("namespace", namespace) in self.namespaces:
             return
         Keys(namespace)
-        new, first = self._namespaces.new(namespace), await self.admin(self.namespaces[0])
-        try:
-            await _alike(first, await new.admin())
-        finally:
-            await new.aclose()
-        await self._namespaces.add(namespace)
+        first = await self.admin(self.namespaces[0])
+        await self._namespaces.add(namespace, lambda new: _alike(first, FleetAdmin(new)))
 
     async def start(
         self,

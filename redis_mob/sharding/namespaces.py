@@ -60,13 +60,19 @@ class Opening:
 class Shard:
     """One namespace of a fleet, which is opened when it is first used, and again where that failed."""
 
-    def __init__(self, number: int, namespace: str, opening: Callable[[], Awaitable[MobStorage]]) -> None:
+    def __init__(
+        self,
+        number: int,
+        namespace: str,
+        opening: Callable[[], Awaitable[MobStorage]],
+        storage: MobStorage | None = None,
+    ) -> None:
         self.number = number
         self.namespace = namespace
         self.has_failed = False
         """Whether it could not be reached the last time that something was to begin there."""
         self._opening = opening
-        self._storage: MobStorage | None = None
+        self._storage = storage
         self._lock = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -98,6 +104,7 @@ class Namespaces:
         self._opening = opening
         self._url = opening.url
         self._shards: list[Shard] = []
+        self._prepared: dict[str, MobStorage] = {}
         self._owners: dict[int, int] = {}
         self._listeners: set[Callable[[Shard], None]] = set()
         self._looking: asyncio.Task[None] | None = None
@@ -141,13 +148,19 @@ class Namespaces:
         """Read the table for namespaces that were added since. Raises as a read of records does."""
         self._take_in(await table.read(await self._shards[0].storage()))
 
-    async def add(self, namespace: str) -> None:
-        """Write a namespace into the table."""
-        self._take_in(await table.add(await self._shards[0].storage(), namespace))
-
-    def new(self, namespace: str) -> Shard:
-        """A namespace that is not in the table so far."""
-        return self._shard(len(self._shards), namespace)
+    async def add(self, namespace: str, prepare: Callable[[MobStorage], Awaitable[None]]) -> None:
+        """Open a namespace, prepare it, and write it into the table."""
+        storage = await self._opening.storage(namespace, self._url)
+        try:
+            await prepare(storage)
+            known = await table.add(await self._shards[0].storage(), namespace)
+        except BaseException:
+            await storage.aclose()
+            raise
+        self._prepared[namespace] = storage
+        self._take_in(known)
+        for unused in [self._prepared.pop(name) for name in tuple(self._prepared)]:
+            await unused.aclose()  # another call has taken it in meanwhile
 
     def named(self, namespace: str) -> Shard:
         """The one of this name. Raises ValidationError if the fleet has none."""
@@ -241,7 +254,8 @@ class Namespaces:
                 listener(shard)
 
     def _shard(self, number: int, namespace: str) -> Shard:
-        return Shard(number, namespace, lambda: self._opening.storage(namespace, self._url))
+        opened = self._prepared.pop(namespace, None)
+        return Shard(number, namespace, lambda: self._opening.storage(namespace, self._url), opened)
 
     async def _look(self) -> None:
         while True:

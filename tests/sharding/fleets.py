@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
-from redis_mob.connection.retry import RetryPolicy
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
 from redis_mob.sharding import FleetOfNamespaces
-from tests.fleet.flows import FLOW, mob, step, wait
+from tests.fleet.flows import mob, step, wait
 
-TWO_STEPS = mob(first=step(), second=step("first"))
-WAITING = mob(go=wait())
-"""A flow whose runs wait for the signal `go`."""
-
-SOON = RetryPolicy(deadline=0.5)
-"""For storages of servers that are down: how long each call tries to reach them."""
+TWO_STEPS = mob({"first": step(), "second": step("first")})
+WAITING = mob({"go": wait()})
+"""A mob whose runs wait for the signal `go`."""
 
 
 def names(number: int) -> list[str]:
@@ -36,10 +32,7 @@ async def name_it(ctx: StepContext) -> str:
 async def fleet_of(
     url: str, namespaces: Sequence[str], definition: MobDefinition = TWO_STEPS, **more: Any
 ) -> AsyncGenerator[FleetOfNamespaces]:
-    """A fleet over namespaces, with a handler for all roles."""
-    handlers: Mapping[str, Any] = more.pop("handlers", {"*": name_it})
+    """A fleet over namespaces, with a handler for all roles unless others are given."""
+    handlers = more.pop("handlers", {"*": name_it})
     async with FleetOfNamespaces.open(url, definition, handlers, namespaces=namespaces, **more) as fleet:
         yield fleet
-
-
-__all__ = ["FLOW"]
