@@ -7,10 +7,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+from hypothesis import settings
+
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
 from redis_mob.sharding import FleetOfNamespaces
 from tests.fleet.flows import mob, step, wait
+from tests.support.examples import examples
+from tests.support.health_checks import ALL_HEALTH_CHECKS
+
+MANY = settings(max_examples=examples(30), deadline=None, suppress_health_check=ALL_HEALTH_CHECKS)
+"""For tests that try random fleets in memory."""
 
 TWO_STEPS = mob({"first": step(), "second": step("first")})
 WAITING = mob({"go": wait()})

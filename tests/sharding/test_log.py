@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from redis_mob.errors import EventsTrimmedError, ValidationError
 from redis_mob.sharding import FleetOfNamespaces, NamespaceEvent, NamespacesFailedError
+from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.new_events import numbered
+from redis_mob.testing.waiting import take
 from tests.fleet.flows import FLOW
-from tests.sharding.fleets import fleet_of, names
+from tests.sharding.fleets import MANY, fleet_of, names
 
 Seen = tuple[str, int]
 """The namespace and the cursor of an event."""
@@ -47,6 +49,7 @@ def in_order(events: list[NamespaceEvent]) -> bool:
     return all(first < second for one in cursors.values() for first, second in pairwise(one))
 
 
+@MANY
 @given(st.lists(st.integers(0, 2), max_size=25), st.lists(st.integers(0, 2), max_size=25))
 def test_it_is_the_union_in_order_and_goes_on_from_every_cursor(before: list[int], later: list[int]) -> None:
     async def check() -> None:
@@ -75,13 +78,13 @@ def _place(fleet: FleetOfNamespaces, name: str) -> int:
 async def test_it_is_followed_over_all_namespaces_also_those_that_are_added(url: str) -> None:
     async with fleet_of(url, names(2)) as fleet, fleet.tail() as log:
         await append(fleet, [0, 1, 0])
-        seen = [await anext(log) for _ in range(3)]
+        seen = await take(log, 3)
         added = names(1)[0]
-        async with fleet_of(url, [added]) as elsewhere:
-            await append(elsewhere, [0])  # before it is one of the fleet
-        await fleet.add(added)
+        async with MobStorage.open(url, namespace=added) as storage:
+            await storage.events.append(numbered(0))  # before it is one of the fleet
+            await fleet.add(added)
         await append(fleet, [2, 1])
-        seen += [await anext(log) for _ in range(3)]
+        seen += await take(log, 3)
         assert {(one.namespace, one.event.cursor) for one in seen} == await stored(fleet)
         assert in_order(seen)
 
@@ -142,7 +145,7 @@ async def test_a_cancelled_wait_loses_nothing(url: str) -> None:
             with suppress(asyncio.CancelledError):
                 seen.append(await waiting)
             await append(fleet, [place])
-        seen += [await anext(log) for _ in range(4 - len(seen))]
+        seen += await take(log, 4 - len(seen))
         assert {(one.namespace, one.event.cursor) for one in seen} == await stored(fleet)
 
 
@@ -150,7 +153,7 @@ async def test_it_is_filtered_as_the_log_of_one_namespace(url: str) -> None:
     async with fleet_of(url, names(2)) as fleet, fleet.working():
         async with fleet.tail(kinds=["flow_completed"]) as log:
             started = {await fleet.start(FLOW) for _ in range(4)}
-            ended = [await anext(log) for _ in range(4)]
+            ended = await take(log, 4)
         assert {one.event.run_id for one in ended} == started
         with pytest.raises(ValidationError, match="flow_complete"):
             async with fleet.tail(kinds=["flow_complete"]):
