@@ -42,26 +42,34 @@ SLOTS = 16
 AGENTS = 16
 """Callers at a time in each namespace, where transitions are measured."""
 
+SCRIPTS = ("eval", "evalsha", "evalsha_ro", "fcall", "fcall_ro")
+"""The commands that call scripts."""
+
 STEPS_OF_A_STATE = 50
 """How many steps the run has whose state is changed by a transition."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one unit cost in a turn, in microseconds of CPU time, and how many there were each second."""
+    """What one unit cost in a turn, in microseconds of CPU time, and how many there were each second.
+
+    `scripts` are those that were called: each is a request of its own. `commands` also counts what these executed.
+    """
 
     server: float
     client: float
+    scripts: float
     commands: float
     each_second: float
 
 
 @dataclass(frozen=True)
 class Counted:
-    """CPU seconds of all servers, of this process, and commands so far."""
+    """CPU seconds of all servers, of this process, and scripts and commands so far."""
 
     server: float
     client: float
+    scripts: int
     commands: int
 
 
@@ -69,7 +77,8 @@ def counted(cluster: Cluster) -> Counted:
     """The counters now; servers tell those of their main threads, which execute all commands."""
     told = [node.do("INFO", "everything") for node in cluster.nodes]
     server = sum(one["used_cpu_user_main_thread"] + one["used_cpu_sys_main_thread"] for one in told)
-    return Counted(server, cpu_seconds(), sum(one["total_commands_processed"] for one in told))
+    scripts = sum(one.get(f"cmdstat_{name}", {"calls": 0})["calls"] for one in told for name in SCRIPTS)
+    return Counted(server, cpu_seconds(), scripts, sum(one["total_commands_processed"] for one in told))
 
 
 async def measured(cluster: Cluster, units: int, work: Callable[[], Awaitable[None]]) -> Cost:
@@ -80,6 +89,7 @@ async def measured(cluster: Cluster, units: int, work: Callable[[], Awaitable[No
     return Cost(
         server=(after.server - before.server) * 1e6 / units,
         client=(after.client - before.client) * 1e6 / units,
+        scripts=(after.scripts - before.scripts) / units,
         commands=(after.commands - before.commands) / units,
         each_second=units / took,
     )
@@ -125,6 +135,7 @@ class Size:
         asked = len(self.cluster.nodes)  # the questions of this program are commands, too
         each = seconds * len(self.fleet.namespaces)
         return {
+            "scripts": (after.scripts - before.scripts) / each,
             "commands": (after.commands - before.commands - asked) / each,
             "server_us": (after.server - before.server) * 1e6 / each,
             "client_us": (after.client - before.client) * 1e6 / each,
@@ -165,12 +176,12 @@ def summed_up(costs: dict[int, list[Cost]]) -> dict[int, dict[str, float]]:
 
 def tell(what: str, found: dict[int, dict[str, float]]) -> None:
     """Print the figures of one kind of unit."""
-    head = f"{what:>12} {'server us':>10} {'ratio':>6} {'client us':>10} {'ratio':>6} {'commands':>9} {'1/s':>8}"
+    head = f"{what:>12} {'server us':>10} {'ratio':>6} {'client us':>10} {'ratio':>6} {'scripts':>8} {'1/s':>8}"
     print(head, file=sys.stderr)
     for primaries, one in found.items():
         print(
             f"{primaries:>12} {one['server']:>10.1f} {one['server_ratio']:>6.2f} {one['client']:>10.1f} "
-            f"{one['client_ratio']:>6.2f} {one['commands']:>9.2f} {one['each_second']:>8.0f}",
+            f"{one['client_ratio']:>6.2f} {one['scripts']:>8.2f} {one['each_second']:>8.0f}",
             file=sys.stderr,
         )
 
@@ -193,18 +204,19 @@ async def main(options: argparse.Namespace) -> dict[str, Any]:
         if options.idle:
             for primaries, size in opened.items():
                 idle[primaries] = await size.idle(options.idle)
-    report = {
-        "machine": {**machine(), "load_at_the_end": round(os.getloadavg()[0], 2)},
-        "steps": summed_up({one: steps[one] for one in sizes}),
-        "transitions": summed_up({one: transitions[one] for one in sizes}),
-        "idle": idle,
-    }
-    tell("step", report["steps"])
-    tell("transition", report["transitions"])
+    of_steps = summed_up({one: steps[one] for one in sizes})
+    of_transitions = summed_up({one: transitions[one] for one in sizes})
+    tell("step", of_steps)
+    tell("transition", of_transitions)
     for primaries, one in idle.items():
         told = ", ".join(f"{figure:.2f} {name}" for name, figure in one.items())
         print(f"idle, {primaries} namespaces: {told} each second for each", file=sys.stderr)
-    return report
+    return {
+        "machine": {**machine(), "load_at_the_end": round(os.getloadavg()[0], 2)},
+        "steps": of_steps,
+        "transitions": of_transitions,
+        "idle": idle,
+    }
 
 
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:

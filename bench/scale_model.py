@@ -1,9 +1,9 @@
 """How far a fleet of namespaces grows beyond what one machine can show: a model with measured costs as parameters.
 
-    python -m bench.scale_model [--server-us 130] [--client-us 900] [--trip-us 500] [--commands 3] [--cores 16]
+    python -m bench.scale_model [--server-us 130] [--client-us 900] [--trip-us 500] [--trips 3] [--cores 16]
 
 The model is a closed network of queues. A number of steps is in flight. Each needs the one thread of a primary for
-`server` microseconds, a core of the workers for `client` microseconds, and travels over the network for `commands`
+`server` microseconds, a core of the workers for `client` microseconds, and travels over the network for `trips`
 round trips of `trip` microseconds, in which it holds up no other. Its throughput and response time follow exactly by
 mean value analysis (Reiser and Lavenberg): with n steps in flight, a step that arrives at a queue finds it as it is on
 average with n - 1. Cores of workers are queues of their own among which steps are spread evenly, which is a little
@@ -29,17 +29,17 @@ from statistics import mean
 
 @dataclass(frozen=True)
 class Costs:
-    """What a step costs, in microseconds; `commands` are its round trips, each of `trip` microseconds."""
+    """What a step costs, in microseconds; `trips` are its round trips, each of `trip` microseconds."""
 
     server: float
     client: float
-    commands: float
+    trips: float
     trip: float
 
     @property
     def travel(self) -> float:
         """How long a step is on its way, in microseconds."""
-        return self.commands * self.trip
+        return self.trips * self.trip
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def costs_of(report: dict[str, dict[str, dict[str, float]]], trip: float) -> Cos
     """The costs that `bench/scale.py` has measured, with the most primaries."""
     steps = report["steps"]
     largest = steps[max(steps, key=int)]
-    return Costs(largest["server"], largest["client"], largest["commands"], trip)
+    return Costs(largest["server"], largest["client"], largest["scripts"], trip)
 
 
 def table(costs: Costs, cores_each: int, in_flight_each: int) -> list[dict[str, float | str]]:
@@ -119,7 +119,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--report", type=Path, help="the JSON of bench/scale.py, instead of the three costs")
     parser.add_argument("--server-us", type=float, default=130.0)
     parser.add_argument("--client-us", type=float, default=900.0)
-    parser.add_argument("--commands", type=float, default=3.0)
+    parser.add_argument("--trips", type=float, default=3.0, help="round trips of a step")
     parser.add_argument("--trip-us", type=float, default=500.0, help="one round trip between hosts")
     parser.add_argument("--cores", type=int, default=8, help="cores of workers for each primary")
     parser.add_argument("--in-flight", type=int, default=64, help="steps in flight for each primary")
@@ -128,7 +128,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(options: argparse.Namespace) -> None:
     """Print the table for people, and as JSON."""
-    costs = Costs(options.server_us, options.client_us, options.commands, options.trip_us)
+    costs = Costs(options.server_us, options.client_us, options.trips, options.trip_us)
     if options.report is not None:
         costs = costs_of(json.loads(options.report.read_text(encoding="utf-8")), options.trip_us)
     rows = table(costs, options.cores, options.in_flight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,7 @@ def url_of(node: Node) -> str:
     return f"redis://127.0.0.1:{node.port}"
 
 
-async def failed(fleet: FleetOfNamespaces, namespace: str, asked: asyncio.Future[object]) -> NamespacesFailedError:
+async def failed(fleet: FleetOfNamespaces, namespace: str, asked: Awaitable[object]) -> NamespacesFailedError:
     """The error of a call over all namespaces, which says that this one failed, and no other."""
     with pytest.raises(NamespacesFailedError, match=f"'{namespace}'") as raised:
         await asked
@@ -58,13 +58,13 @@ async def test_what_is_asked_of_all_gives_the_answers_of_the_others(server_url: 
         started_there = [await (await fleet.fleet(name)).start(FLOW) for name in (up, down, up)]
         first = await fleet.runs(limit=1)
         node.kill()
-        error = await failed(fleet, down, asyncio.ensure_future(fleet.stats()))
+        error = await failed(fleet, down, fleet.stats())
         assert list(error.partial) == [up]
-        error = await failed(fleet, down, asyncio.ensure_future(fleet.pause_mob("mob")))
+        error = await failed(fleet, down, fleet.pause_mob("mob"))
         assert error.partial == {up: True}
-        error = await failed(fleet, down, asyncio.ensure_future(fleet.count()))
+        error = await failed(fleet, down, fleet.count())
         assert sum(error.partial.values()) == 2
-        error = await failed(fleet, down, asyncio.ensure_future(fleet.runs(after=first.next)))
+        error = await failed(fleet, down, fleet.runs(after=first.next))
         assert [one.run.run_id for one in error.partial.runs] == [started_there[0]]
         node.start_again()
         # the list goes on where it was, in the namespace that had failed
@@ -86,7 +86,7 @@ async def test_a_start_without_a_key_goes_elsewhere_and_one_with_a_key_is_refuse
         with pytest.raises(ReadFailedError):
             await fleet.namespace_of(there)
         # whether it has a run whose id tells nothing cannot be said
-        await failed(fleet, down, asyncio.ensure_future(fleet.namespace_of("00000000-0000-4000-8000-000000000000")))
+        await failed(fleet, down, fleet.namespace_of("00000000-0000-4000-8000-000000000000"))
         node.start_again()
         assert await fleet.namespace_of(there) == down
 

@@ -9,13 +9,14 @@ import pytest
 
 from redis_mob.errors import HandlerError, NotFoundError, ValidationError
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.lease import DEFAULT_LEASE
 from redis_mob.flows import step as in_flow
 from redis_mob.flows.mob import Mob
 from redis_mob.models import MobRunStatus
 from redis_mob.models.retention import RetentionPolicy
 from redis_mob.sharding import FleetOfNamespaces, table
 from redis_mob.sharding.key_slots import preferred, slot_of_key
-from redis_mob.sharding.member_fleet import MemberFleet
+from redis_mob.sharding.member_fleet import FleetTerms, MemberFleet
 from redis_mob.sharding.run_ids import number_in
 from tests.fleet.flows import FLOW, mob, runs, step, with_flows
 from tests.sharding.fleets import TWO_STEPS, WAITING, fleet_of, names
@@ -112,7 +113,8 @@ async def test_the_runs_of_steps_are_found_though_their_ids_tell_nothing(url: st
 async def test_an_id_that_tells_another_number_by_chance_is_found(url: str) -> None:
     async with fleet_of(url, names(3)) as fleet, fleet.working():
         storage = await fleet.storage(fleet.namespaces[0])
-        strange = await MemberFleet(storage, fleet._terms, 2).start(FLOW)
+        terms = FleetTerms(TWO_STEPS, {}, {}, DEFAULT_LEASE, None, None, None)
+        strange = await MemberFleet(storage, terms, 2).start(FLOW)
         assert number_in(strange) == 2
         assert (await fleet.wait(strange)).run_id == strange
         assert await fleet.namespace_of(strange) == fleet.namespaces[0]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from redis_mob.errors import ValidationError
 from redis_mob.models import MobRunStatus
-from redis_mob.sharding import FleetOfNamespaces
+from redis_mob.sharding import FleetOfNamespaces, FoundRun
 from tests.fleet.flows import FLOW
 from tests.sharding.fleets import MANY, fleet_of, names
 
@@ -34,14 +34,14 @@ def test_pages_are_all_runs_once_and_each_namespace_in_its_order(places: list[in
     async def check() -> None:
         async with fleet_of("memory:", names(4)) as fleet:
             await filled(fleet, places)
-            after, pages = None, []
+            after: str | None = None
+            listed: list[FoundRun] = []
             while True:
                 page = await fleet.runs(limit=limit, after=after)
-                pages.append(page.runs)
+                listed += page.runs
                 assert len(page.runs) == limit or page.next is None
                 if (after := page.next) is None:
                     break
-            listed = [one for page in pages for one in page]
             times = [one.run.created_at for one in listed]
             assert times == sorted(times, reverse=True)
             for name, expected in (await in_order(fleet)).items():
