@@ -148,7 +148,9 @@ async def size_of(primaries: int) -> AsyncGenerator[Size]:
     names = spread_names(f"scale-{uuid4().hex[:8]}", primaries)
     async with AsyncExitStack() as stack:
         cluster = stack.enter_context(run_cluster(primaries=primaries))
-        opening = FleetOfNamespaces.open(cluster.url, definition_of("", STEPS), {"worker": nothing}, namespaces=names)
+        opening = FleetOfNamespaces.open(
+            definition_of("", STEPS), {"worker": nothing}, url=cluster.url, namespaces=names
+        )
         fleet = await stack.enter_async_context(opening)
         swings: list[Swing] = []
         for name in names:
@@ -201,6 +203,7 @@ async def main(options: argparse.Namespace) -> dict[str, Any]:
             for primaries, size in list(opened.items())[:: 1 if number % 2 else -1]:
                 steps.setdefault(primaries, []).append(await size.steps(options.runs))
                 transitions.setdefault(primaries, []).append(await size.transitions(options.transitions))
+            print(f"round {number + 1} of {options.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
         if options.idle:
             for primaries, size in opened.items():
                 idle[primaries] = await size.idle(options.idle)

@@ -81,10 +81,10 @@ class FleetOfNamespaces(OverAll):
     @classmethod
     def open(
         cls,
-        url: str | None = None,
-        definition: MobDefinition | Mob | None = None,
+        definition: MobDefinition | Mob,
         handlers: Mapping[str, Handler | BoundHandler] | None = None,
         *,
+        url: str | None = None,
         namespaces: Sequence[str],
         urls: Mapping[str, str] | None = None,
         members: Mapping[str, int] | None = None,
@@ -97,7 +97,7 @@ class FleetOfNamespaces(OverAll):
         retry: RetryPolicy | None = None,
         payloads: PayloadSettings | None = None,
     ) -> AbstractAsyncContextManager[FleetOfNamespaces]:
-        """Open a fleet: `async with FleetOfNamespaces.open(url, mob, namespaces=[...]) as fleet`.
+        """Open a fleet: `async with FleetOfNamespaces.open(mob, url=..., namespaces=[...]) as fleet`.
 
         The first opening makes a table of the `namespaces` in the first of them. Later ones find it there, in any
         process: they name the first one alone, or more of them in the same order. All are opened that the table has
@@ -267,7 +267,7 @@ class FleetOfNamespaces(OverAll):
         if not self._terms.handlers and any(flow.roles for flow in self._terms.definition.flows.values()):
             raise HandlerError(
                 f"this fleet of mob {shown(self._terms.definition.id)} has no handlers, so that it cannot work: give "
-                "them to it, as in FleetOfNamespaces.open(url, definition, handlers, namespaces=[...])"
+                "them to it, as in FleetOfNamespaces.open(definition, handlers, namespaces=[...])"
             )
         stop = optional_instance("stop", stop, asyncio.Event) or asyncio.Event()
         pool, ends = SlotPool(concurrency), flag("until_idle", until_idle)

@@ -41,5 +41,5 @@ async def fleet_of(
 ) -> AsyncGenerator[FleetOfNamespaces]:
     """A fleet over namespaces, with a handler for all roles unless others are given."""
     handlers = more.pop("handlers", {"*": name_it})
-    async with FleetOfNamespaces.open(url, definition, handlers, namespaces=namespaces, **more) as fleet:
+    async with FleetOfNamespaces.open(definition, handlers, url=url, namespaces=namespaces, **more) as fleet:
         yield fleet

@@ -166,7 +166,7 @@ async def test_what_is_asked_of_all_is_told_by_namespace(url: str) -> None:
 @pytest.mark.parametrize("wrong", [[], ["a", "a"], ["no name"], "abc", [1]])
 def test_namespaces_that_cannot_be_are_refused(wrong: Any) -> None:
     with pytest.raises(ValidationError, match="name"):
-        FleetOfNamespaces.open("memory:", TWO_STEPS, namespaces=wrong)
+        FleetOfNamespaces.open(TWO_STEPS, url="memory:", namespaces=wrong)
 
 
 async def test_a_name_that_the_fleet_does_not_have_is_told(url: str) -> None:
@@ -194,7 +194,7 @@ async def test_a_mob_brings_its_handlers(url: str) -> None:
         return f"the report of {customer}"
 
     flow = made.flow("report", [in_flow("write")])
-    async with FleetOfNamespaces.open(url, made, namespaces=names(2)) as fleet, fleet.working():
+    async with FleetOfNamespaces.open(made, url=url, namespaces=names(2)) as fleet, fleet.working():
         run_id = await fleet.start(flow, {"customer": "acme"}, key="acme")
         assert (await fleet.wait(run_id)).output("write", str) == "the report of acme"
         assert isinstance(await fleet.fleet_of_key("acme"), Fleet)
