@@ -29,7 +29,7 @@ async def in_order(fleet: FleetOfNamespaces) -> dict[str, list[str]]:
 
 
 @MANY
-@given(st.lists(st.integers(0, 3), max_size=40), st.integers(1, 9))
+@given(st.lists(st.integers(0, 3), max_size=40) | st.lists(st.just(2), max_size=40), st.integers(1, 25))
 def test_pages_are_all_runs_once_and_each_namespace_in_its_order(places: list[int], limit: int) -> None:
     async def check() -> None:
         async with fleet_of("memory:", names(4)) as fleet:
