@@ -118,7 +118,8 @@ class Namespaces:
             undo.push_async_callback(self.aclose)
             self._take_in(names[:1])
             first = await self._shards[0].storage()
-            self._url = first.url
+            if names[0] not in self._opening.urls:
+                self._url = first.url  # others reach the same server by it, also if this storage has started it
             self._take_in(await table.found(first, names))
             for shard, result in zip(self, await self._opened(), strict=True):
                 if isinstance(result, MobStoreError):

@@ -126,6 +126,14 @@ async def test_the_log_of_the_others_goes_on_and_an_outage_is_told_once(server_u
             assert (one.namespace, one.event.cursor) == (down, 1)
 
 
+async def test_the_first_namespace_may_be_on_another_server_than_the_others(server_url: str, node: Node) -> None:
+    first, second = of = names(2)
+    async with fleet_of(server_url, of, urls={first: url_of(node)}) as fleet:
+        assert await (await fleet.storage(first)).records.collections() == ["redis_mob.namespaces"]
+        assert str(node.port) in (await fleet.storage(first)).url
+        assert str(node.port) not in (await fleet.storage(second)).url
+
+
 async def test_a_worker_ends_when_no_namespace_can_be_used(node: Node) -> None:
     of = names(2)
     async with fleet_of(url_of(node), of, retry=SOON) as fleet:

@@ -6,7 +6,7 @@ import asyncio
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from redis_mob.errors import ValidationError
@@ -30,6 +30,7 @@ async def in_order(fleet: FleetOfNamespaces) -> dict[str, list[str]]:
 
 @MANY
 @given(st.lists(st.integers(0, 3), max_size=40) | st.lists(st.just(2), max_size=40), st.integers(1, 25))
+@example([2] * 30, 25)  # more of one namespace than are read of it at a time
 def test_pages_are_all_runs_once_and_each_namespace_in_its_order(places: list[int], limit: int) -> None:
     async def check() -> None:
         async with fleet_of("memory:", names(4)) as fleet:
