@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -12,13 +14,15 @@ from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import MobStoreError, ReadFailedError, StorageUnavailableError
 from redis_mob.fleet.step_context import StepContext
-from redis_mob.sharding import FleetOfNamespaces, NamespacesFailedError
+from redis_mob.sharding import FleetOfNamespaces, NamespacesFailedError, merged_log
 from redis_mob.sharding.key_slots import preferred, slot_of_key
 from redis_mob.testing.samples.new_events import numbered
-from redis_mob.testing.waiting import until
+from redis_mob.testing.waiting import LONG, until
 from tests.fleet.flows import FLOW, mob, step
 from tests.sharding.fleets import fleet_of, names
 from tests.support.node import Node, started
+
+T = TypeVar("T")
 
 SOON = RetryPolicy(deadline=0.5)
 MEMBERS = 24
@@ -36,6 +40,16 @@ def node(tmp_path: Path) -> Iterator[Node]:
     yield made
     if made.is_running:
         made.kill()
+
+
+async def once_back(ask: Callable[[], Awaitable[T]]) -> T:
+    """The answer, once the storage finds that its server is back, which it does not try all the time."""
+    async with asyncio.timeout(LONG):
+        while True:
+            try:
+                return await ask()
+            except MobStoreError:
+                await asyncio.sleep(0.05)
 
 
 def url_of(node: Node) -> str:
@@ -68,7 +82,7 @@ async def test_what_is_asked_of_all_gives_the_answers_of_the_others(server_url: 
         assert [one.run.run_id for one in error.partial.runs] == [started_there[0]]
         node.start_again()
         # the list goes on where it was, in the namespace that had failed
-        rest = await fleet.runs(after=error.partial.next)
+        rest = await once_back(lambda: fleet.runs(after=error.partial.next))
         assert [one.run.run_id for one in rest.runs] == [started_there[1]]
         assert rest.next is None
         assert await fleet.pause_mob("mob") == {up: False, down: True}
@@ -89,7 +103,7 @@ async def test_a_start_without_a_key_goes_elsewhere_and_one_with_a_key_is_refuse
         # whether it has a run whose id tells nothing cannot be said
         await failed(fleet, down, fleet.namespace_of("00000000-0000-4000-8000-000000000000"))
         node.start_again()
-        assert await fleet.namespace_of(there) == down
+        assert await once_back(lambda: fleet.namespace_of(there)) == down
 
 
 async def test_a_fleet_opens_and_works_without_one_of_its_namespaces(
@@ -107,18 +121,30 @@ async def test_a_fleet_opens_and_works_without_one_of_its_namespaces(
             assert (await fleet.wait(waiting, timeout=60)).status == "completed"
 
 
-async def test_the_log_of_the_others_goes_on_and_an_outage_is_told_once(server_url: str, node: Node) -> None:
+async def test_the_log_of_the_others_goes_on_and_an_outage_is_told_once(
+    server_url: str, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
     up, down = of = names(2)
     async with fleet_of(server_url, of, urls={down: url_of(node)}, retry=SOON) as fleet:
         async with fleet.tail() as log:
             cursor = log.cursor
         there, here = (await fleet.storage(down)).events, (await fleet.storage(up)).events
         await there.append(numbered(1))
+        subscribe, tried = type(there).subscribe, 0
+
+        def counted(events: Any, after: int | None = None) -> AbstractAsyncContextManager[Any]:
+            nonlocal tried
+            tried += events is there
+            return subscribe(events, after)
+
+        monkeypatch.setattr(type(there), "subscribe", counted)
+        monkeypatch.setattr(merged_log, "PAUSE_SECONDS", 0.01)
         node.kill()
         async with fleet.tail(after=cursor) as log:
             with pytest.raises(NamespacesFailedError) as raised:
                 await anext(log)
             assert list(raised.value.failures) == [down]
+            await until(lambda: tried > 3)
             await here.append(numbered(2))
             assert (await anext(log)).namespace == up
             node.start_again()
