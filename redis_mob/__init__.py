@@ -60,6 +60,10 @@ if TYPE_CHECKING:
     from redis_mob.operations.fleet_admin import FleetAdmin as FleetAdmin
     from redis_mob.payloads.settings import PayloadSettings as PayloadSettings
     from redis_mob.security.sealing import SealKey as SealKey, SealKeyring as SealKeyring
+    from redis_mob.sharding import (
+        FleetOfNamespaces as FleetOfNamespaces,
+        NamespacesFailedError as NamespacesFailedError,
+    )
     from redis_mob.storage import MobStorage as MobStorage
 
     # After the star, so that the exception hides the event.
@@ -94,6 +98,7 @@ else:
             "operations.fleet_admin": "FleetAdmin",
             "payloads.settings": "PayloadSettings",
             "security.sealing": "SealKey SealKeyring",
+            "sharding": "FleetOfNamespaces NamespacesFailedError",
             "storage": "MobStorage",
         },
     )

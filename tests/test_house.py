@@ -27,6 +27,7 @@ FLOORS = (
     {"webhooks"},
     {"fleet"},
     {"flows", "operations"},
+    {"sharding"},
     {"meerkat", "frontends", "handlers", "mcp", "metrics", "testing", "bench", "sync", "ui"},
     {"langgraph", "pydantic_ai"},
     {"cli"},

@@ -12,11 +12,7 @@ from typing import Any, Literal, overload
 from redis_mob.codec.arguments import duration, flag, instance, optional_instance, optional_valid_text
 from redis_mob.codec.definitions import digests_of
 from redis_mob.codec.labels import checked_labels
-from redis_mob.errors import (
-    DefinitionError,
-    HandlerError,
-    shown,
-)
+from redis_mob.errors import DefinitionError, HandlerError, shown
 from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.conversation_start import checked_talk
 from redis_mob.fleet.duties import duties_of
@@ -40,6 +36,7 @@ from redis_mob.fleet.run_wait import unserved_of, wait_for_end
 from redis_mob.fleet.schedule_making import make_schedule
 from redis_mob.fleet.scores import score
 from redis_mob.fleet.signals import Signals
+from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.starting import require_same, start_gathered, start_made
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
@@ -81,6 +78,8 @@ class Fleet:
     flow that it does not have, or that bounds events; ValidationError for a number of members, or a lease, that makes
     no sense.
     """
+
+    _shared_slots: Slots | None = None
 
     def __init__(
         self,
@@ -133,8 +132,7 @@ class Fleet:
     ) -> str:
         """Start a run of a flow and return its id. The same idempotency key always gives the same run.
 
-        The flow is given by its id, or as `Mob.flow` returns it. `params` are JSON, or what pydantic dumps as JSON,
-        such as a model.
+        The flow is given by its id, or as `Mob.flow` returns it. `params` are JSON, or what pydantic dumps to it.
 
         Of steps that wait for a worker, those of the run with the greatest `priority` (-63 to 63) go first. A run that
         begins `at` a later time is pending until then. With a `release`, only workers of that release execute its
@@ -172,7 +170,7 @@ class Fleet:
             params,
             schemas=schemas,
             members=self._members,
-            run_id=None if key is None else run_id_of(self._definition.id, flow_id, key),
+            run_id=self._run_id(flow_id, key),
             priority=urgency,
             release=of_release,
             subflows=read_subflows(self._definition, flow_id),
@@ -181,8 +179,7 @@ class Fleet:
         storage, definition = self._storage, self._definition
         if gathering is not None:
             return await start_gathered(storage, run, launch, definition, gathering=gathering, labels=labels)
-        # False means that the run exists: this call repeats one with the same idempotency key, and its run is the one
-        # that was asked for, if it was asked for the same.
+        # False: the run of this idempotency key exists, and is the one that was asked for, if that was the same.
         if not await start_made(storage, run, launch, definition, at=begins, talk=talk, labels=labels):
             await require_same(storage, run, idempotency_key)
         return run.run_id
@@ -337,8 +334,7 @@ class Fleet:
 
         When that is done, KernelError names those that cannot be mended; see `recovery.recover`.
         """
-        storage = self._storage
-        return await recover(self._definition, storage.events, storage.runs, storage.executions)
+        return await recover(self._definition, self._storage.events, self._storage.runs, self._storage.executions)
 
     async def work(
         self,
@@ -373,6 +369,7 @@ class Fleet:
             self._handlers,
             lease=self._lease,
             concurrency=concurrency,
+            slots=self._shared_slots,
             max_orphaned_turns=max_orphaned_turns(self._definition),
             name=name,
             mobs=(self._definition.id,),
@@ -398,3 +395,6 @@ class Fleet:
         what it executes at once. What the worker raises ends the block, and is raised there.
         """
         return at_work(lambda stop: self.work(concurrency, stop, name, drain_timeout))
+
+    def _run_id(self, flow_id: str, key: str | None) -> str | None:
+        return None if key is None else run_id_of(self._definition.id, flow_id, key)

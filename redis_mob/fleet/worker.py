@@ -71,6 +71,7 @@ class Worker:
     `lease` is how long what it executes stays hidden from others when it is lost. A thread renews it, or, while a
     handler holds the interpreter, a process beside this one. A process that is stopped for longer loses what it
     executes to others.
+    It has so many slots of its own as `concurrency` says, unless `slots` are given, which others may have a part in.
     `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
     What handlers tell while they are at work goes to `progress`, and what they call once to `checkpoints`; what their
     calls use is counted by `spending`; runs of `conversations` wait for their turn there; if these are given. Beside
@@ -86,6 +87,7 @@ class Worker:
         *,
         lease: timedelta = DEFAULT_LEASE,
         concurrency: int = 16,
+        slots: Slots | None = None,
         max_orphaned_turns: int = MAX_ORPHANED_TURNS,
         name: str | None = None,
         mobs: Iterable[str] | None = None,
@@ -121,7 +123,7 @@ class Worker:
             store=executions,
             definitions=Definitions(executions),
             clock=StorageClock(),
-            slots=Slots(concurrency),
+            slots=slots or Slots(concurrency),
             presence=self._presence,
             serves=lambda queue: self._serves.includes(queue) and not Left.has(self._left, queue),
             random=random or Random(),  # noqa: S311  # spreads retries, guards nothing

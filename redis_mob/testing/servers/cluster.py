@@ -67,7 +67,7 @@ class Node(Server):
 
 
 class Cluster:
-    """Three primaries that share the slots, and the replicas of each; `nodes` are all of them."""
+    """Primaries that share the slots, and the replicas of each; `nodes` are all of them."""
 
     def __init__(self, nodes: list[Node], password: str | None) -> None:
         self.nodes = nodes
@@ -200,20 +200,24 @@ class Shard:
 
 @contextmanager
 def run_cluster(
-    *settings: str, password: str | None = None, program: Path | None = None, replicas: int = 0
+    *settings: str,
+    password: str | None = None,
+    program: Path | None = None,
+    replicas: int = 0,
+    primaries: int = _PRIMARIES,
 ) -> Generator[Cluster]:
     """A Cluster whose nodes run with these settings until the block ends; ready when this yields.
 
-    It has three primaries, each with so many replicas.
+    It has three primaries unless another number is given, each with so many replicas.
     """
     if password is not None:
         settings = (*settings, "--requirepass", password, "--masterauth", password)
     with tempfile.TemporaryDirectory(prefix="redis-mob-test-") as directory, ExitStack() as stack:
         nodes: list[Node] = []
-        for _ in range(_PRIMARIES * (1 + replicas)):
+        for _ in range(primaries * (1 + replicas)):
             nodes.append(_start(program or find_server(), directory, settings, password))
             stack.callback(nodes[-1].kill)
-        _join(nodes[:_PRIMARIES], nodes[_PRIMARIES:])
+        _join(nodes[:primaries], nodes[primaries:])
         cluster = Cluster(nodes, password)
         wait_for(cluster.is_ready, "the Cluster does not get ready")
         yield cluster
