@@ -10,12 +10,12 @@ import pytest
 from redis_mob.admin.acl import Rights, rights_in
 from redis_mob.admin.doctor.examination import Examination, examine
 from redis_mob.admin.doctor.finding import Finding, Severity
-from redis_mob.connection.calls.client import NAMESPACE_SCHEMA
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.errors import StorageUnavailableError, ValidationError
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.new_events import numbered
+from redis_mob.version import NAMESPACE_SCHEMA
 from tests.support.cluster import Cluster, run_cluster, slot_of
 from tests.support.fake_server import HANG_UP, INFO, Handler, bulk, fake_server
 from tests.support.node import HOST, Node, started, wait_for
