@@ -1,13 +1,14 @@
 """The version of this package, and of the layout of namespaces; the only place where they are written.
 
-The build and the command read the version here. It is not asked of importlib.metadata, which would read the files of the
-installation at every import. What the numbers of the layout mean, and who raises the one of a namespace, says decision 0069.
+The build and the command read the version here. It is not asked of importlib.metadata, which would read the files of
+the installation at every import. What the numbers of the layout mean, and who raises the one of a namespace, says
+decision 0069.
 """
 
 __version__ = "0.1.0"
 
 NAMESPACE_SCHEMA = 2
-"""The newest layout of keys and fields that this release reads and writes; `redis-mob migrate` raises a namespace to it.
+"""The newest layout of keys and fields that this release reads and writes; `redis-mob migrate` raises one to it.
 
 2: runs have a version, and executions may be reported. What version 1 has written is read as it is; opening marks it.
 """

@@ -23,9 +23,7 @@ def previous_revision() -> str | None:
     tags = _git("tag", "--list", "v*", "--merged", "HEAD", "--sort=-version:refname") or ""
     head = _git("rev-parse", "HEAD")
     for tag in tags.split():
-        if (
-            _git("rev-parse", f"{tag}^{{commit}}") != head
-        ):  # a release that is just being made has no difference to itself
+        if _git("rev-parse", f"{tag}^{{commit}}") != head:  # it may be the release that is just being made
             return tag
     recorded = RECORDED.read_text(encoding="utf-8").strip()
     return recorded if _git("cat-file", "-e", f"{recorded}^{{commit}}") is not None else None
@@ -43,16 +41,14 @@ def _git(*words: str) -> str | None:
 async def installed(revision: str, directory: Path) -> Path:
     """Build the wheel of a revision and install it, without what it depends on; returns where its package is."""
     source, target = directory / "source", directory / "installed"
-    source.mkdir(parents=True)
+    await asyncio.to_thread(source.mkdir, parents=True)
     packed = await _output("git", "-C", str(ROOT), "archive", revision)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(source, filter="data")
     await _output(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory), where=source)
-    [wheel] = directory.glob("*.whl")
-    await _output(
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)),
-        str(wheel),
-    )
+    wheels = await asyncio.to_thread(lambda: [str(wheel) for wheel in directory.glob("*.whl")])
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target))
+    await _output(*pip, *wheels)
     return target
 
 

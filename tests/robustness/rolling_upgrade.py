@@ -1,13 +1,15 @@
 """A fleet that goes from the release before to this one under load, one process after the other, and back again.
 
-Both releases work on one namespace. In each round workers and clients of the release before begin: the clients start runs
-(fan-out, a signal, items, a loop, a child), count in a config document and follow the log, and a schedule fires every
-second. Then one process after the other is replaced by one of this release, and afterwards by one of the release before
-again. One worker in four is not stopped but killed, so that the other release takes over what it had begun. No caller may
-get an error; each run must end once with the right outputs, no execution may be called again without a reason, no count,
-event or due time may be lost or doubled, and nothing may be missing in the storage, as this release counts it.
+Both releases work on one namespace. In each round workers and clients of the release before begin: the clients start
+runs (fan-out, a signal, items, a loop, a child), count in a config document and follow the log, and a schedule fires
+every second. Then one process after the other is replaced by one of this release, and afterwards by one of the release
+before again. One worker in four is not stopped but killed, so that the other release takes over what it had begun. No
+caller may get an error; each run must end once with the right outputs, no execution may be called again without a
+reason, no count, event or due time may be lost or doubled, and nothing may be missing in the storage, as this release
+counts it.
 
-    python -m tests.robustness.rolling_upgrade [--seed 7] [--rounds 50] [--previous REVISION] [--workers 2] [--clients 2]
+    python -m tests.robustness.rolling_upgrade [--seed 7] [--rounds 50] [--previous REVISION] [--workers 2]
+        [--clients 2]
 
 Without `--previous` that is the newest tag, and without one the revision in previous_release.txt.
 """
@@ -95,8 +97,16 @@ class Told:
     followed: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     """The last cursor of the log when a client ended, and the last one that its subscriber saw."""
 
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def wait(self) -> None:
+        """Wait until more was told."""
+        self._news.clear()
+        await self._news.wait()
+
     def take(self, name: str, words: dict[str, Any]) -> None:
         """What a process has said."""
+        self._news.set()
         match words:
             case {"error": error}:
                 self.errors.append(f"{name}: {error} {words.get('where', '')}".strip())
@@ -235,7 +245,7 @@ class Round:
         """Wait until some more runs have ended, by whichever release."""
         before = len(self.told.runs)
         while len(self.told.runs) < before + RUNS_BETWEEN and not self.told.errors:
-            await asyncio.sleep(0.01)
+            await self.told.wait()
 
     async def _all_over(self) -> None:
         """Pause the schedule, and wait until its runs are over."""
@@ -261,23 +271,17 @@ async def judge(url: str, played: Round) -> tuple[Counter[str], list[str]]:
         ends = Counter(event.kind.run_id for event in events if event.kind.type == "flow_completed")
         revision = extract_meta_revision(await storage.config.get(*COUNTER)) or 0
         [schedule] = await admin.schedules()
-        for run in runs:
-            if (
-                run.status is not MobRunStatus.COMPLETED
-                or ends[run.run_id] != 1
-                or reconcile(run)
-                or run.failure_ledger
-            ):
-                broken.append(
-                    f"run {run.run_id} of {run.flow_id} is {run.status}, and told its end {ends[run.run_id]} times"
-                )
+        broken += [
+            f"run {run.run_id} of {run.flow_id} is {run.status}, and told its end {ends[run.run_id]} times"
+            for run in runs
+            if run.status is not MobRunStatus.COMPLETED or ends[run.run_id] != 1 or reconcile(run) or run.failure_ledger
+        ]
         broken += _doubled(runs, told, played.killed)
     lost = [run_id for run_id in told.runs if run_id not in stored]
     started = Counter(str(run.activation_params.get("number")) for run in runs if run.flow_id == "work")
     if lost or set(started) != set(told.runs.values()) or max(started.values(), default=0) > 1:
-        broken.append(
-            f"runs that callers know are lost: {lost}, and of {dict(started - Counter(told.runs.values()))} none knows"
-        )
+        unknown = dict(started - Counter(told.runs.values()))
+        broken.append(f"runs that callers know are lost: {lost}; runs of these numbers no caller knows: {unknown}")
     if sorted(told.counted) != list(range(1, revision + 1)):
         broken.append(f"the counter is at {revision}, and {len(told.counted)} increments won")
     broken += [f"a subscriber saw the log up to {seen} of {last}" for last, seen in told.followed if seen < last]
@@ -358,7 +362,7 @@ async def run(
                 counted, broken = await judge(url, played)
                 figures.update(counted)
                 report.broken += [f"round {number}: {text}" for text in broken]
-                show(f"round {number} of {rounds}: {dict(counted)}, {len(broken)} broken")
+                show(f"round {number} of {rounds}: {dict(counted)}, broken: {broken}")
     finally:
         await server.aclose()
     report.figures = {

@@ -2,11 +2,11 @@
 
     python -P upgrade_member.py SOCKET
 
-It is run with this release and with the one before: it uses what both have, and imports nothing of the tests. For each line
-`worker|client URL NAMESPACE NAME` of its input it forks a process, so that the library is imported once. That one connects
-to the socket, and ends when that is closed for writing: a worker works until then. A client starts runs, sends signals,
-counts in a config document and follows the log until then, and waits for what it has under way. Both tell JSON, an object a
-line: `name` and `pid` first, then what was seen, and `ended` last.
+It is run with this release and with the one before: it uses what both have, and imports nothing of the tests. For each
+line `worker|client URL NAMESPACE NAME` of its input it forks a process, so that the library is imported once. That one
+connects to the socket, and ends when that is closed for writing: a worker works until then. A client starts runs, sends
+signals, counts in a config document and follows the log until then, and waits for what it has under way. Both tell
+JSON, an object a line: `name` and `pid` first, then what was seen, and `ended` last.
 """
 
 from __future__ import annotations
@@ -152,6 +152,9 @@ collection_policy = { type = "any" }
 UNDER_WAY = 2
 """Runs that a client has under way at a time."""
 
+PATIENCE = 60.0
+"""Seconds after which a subscriber is not going to see more."""
+
 COUNTER = ("rolling", "counter")
 
 IMPORTED = ("stores.storage", "stores.events", "stores.executions", "stores.runs", "stores.config", "fleet.worker")
@@ -195,6 +198,11 @@ def expected_of(number: str) -> dict[str, Any]:
     }
 
 
+def payload_of(taken: Any) -> Any:
+    """What the signal said that a step has taken."""
+    return taken["payload"] if isinstance(taken, dict) else None
+
+
 class Client:
     """Does what callers of a fleet do, and tells of each thing that is not as it must be."""
 
@@ -202,27 +210,28 @@ class Client:
         self._storage, self._name, self._stop = storage, name, stop
         self._fleet = Fleet(storage, MobDefinition.from_toml(DEFINITION), members=MEMBERS)
         self._numbers = itertools.count()
+        self._seen, self._last = 0, sys.maxsize
+        self._has_seen_all = asyncio.Event()
 
     async def live(self) -> None:
         """Call until told to stop; the subscriber stops when it has seen what was there by then."""
         following = asyncio.create_task(self._told(self._follow()))
         calling = [self._told(self._run_runs()) for _ in range(UNDER_WAY)]
         await asyncio.gather(*calling, self._told(self._count()))
-        last = await self._storage.events.latest_cursor()
-        say(last=last)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(30):
-                while not following.done() and self._seen < last:
-                    await asyncio.sleep(0.01)
+        self._last = await self._storage.events.latest_cursor()
+        say(last=self._last)
+        if self._seen >= self._last:
+            self._has_seen_all.set()
+        ending = asyncio.create_task(self._has_seen_all.wait())
+        await asyncio.wait([ending, following], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         say(followed=self._seen)
+        ending.cancel()
         following.cancel()
-
-    _seen = 0
 
     async def _told(self, doing: Awaitable[None]) -> None:
         try:
             await doing
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - each is told, and judged there
             say(error=f"{type(error).__name__}: {error}", where=traceback.format_exc())
 
     async def _run_runs(self) -> None:
@@ -240,8 +249,7 @@ class Client:
             if (
                 str(run.status) != "completed"
                 or found != expected_of(number)
-                or not isinstance(taken, dict)
-                or taken.get("payload") != {"number": number}
+                or payload_of(taken) != {"number": number}
                 or [one["polish"] for one in loops.get("polishing", ())] != [1, 2]
                 or f"check of {number}" not in json.dumps(run.root_step_outputs.get("below"))
             ):
@@ -268,6 +276,8 @@ class Client:
                 if event.cursor != self._seen + 1:
                     say(error=f"the subscription went from cursor {self._seen} to {event.cursor}")
                 self._seen = event.cursor
+                if self._seen >= self._last:
+                    self._has_seen_all.set()
 
 
 async def live(connection: socket.socket, what: str, url: str, namespace: str, name: str) -> None:
@@ -299,7 +309,7 @@ def forked(path: str, line: str) -> None:
         _told.append(connection.makefile("w"))
         asyncio.run(live(connection, *line.split()))
         status = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a forked process ends here
         traceback.print_exc()
     finally:
         os._exit(status)
