@@ -29,7 +29,7 @@ from redis_mob.stores.operations import RedisOperationsStore
 from redis_mob.stores.seal_keys import open_with_seal_keys
 from redis_mob.version import NAMESPACE_SCHEMA
 
-_PAGE = AT_ONCE
+PAGE = AT_ONCE
 """How many runs lie between two places that are kept."""
 
 
@@ -91,7 +91,7 @@ class _Migration:
         done, place = await self.begin()
         await self.count_namespace()
         changed = 0
-        while places := (await self._store.places_of_runs(place))[:_PAGE]:
+        while places := (await self._store.places_of_runs(place))[:PAGE]:
             old = await find_old_runs(self._client, self._keys, places)
             changed += sum(old)
             await self._count_runs([place for place, is_old in zip(places, old, strict=True) if is_old])
