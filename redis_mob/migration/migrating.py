@@ -43,7 +43,8 @@ class Migrated:
 
 
 async def check_migration(url: str | None, namespace: str) -> NamespaceFormat:
-    """In which form a namespace is, and what a migration would do. Changes nothing, and opens nothing.
+    """In which form a namespace is, and what a migration would do. Changes nothing, and opens nothing
+    (contract: operations-272).
 
     Raises ValidationError for a bad URL or name, StorageUnavailableError if the server cannot be reached, NotFoundError
     if there is no such namespace, ReadFailedError, and SerializationError for a damaged one.
@@ -63,7 +64,7 @@ async def migrate(
 
     It may be ended at any moment, by SIGKILL too: the next call goes on where it was. Without `seal_keys` no seal key
     is given a check value. A namespace that needs nothing, or for which that is impossible, is left as it is, and
-    what is returned says so.
+    what is returned says so (contract: operations-271).
     Raises as `check_migration`; CasConflictError if another migration has gone on in the place of this one,
     SerializationError if records are lost, which counting would hide, SealKeyMissingError and SealKeyMismatchError,
     WriteFailedError, and OutcomeUnknownError if a reply was lost: then call it again.

@@ -32,7 +32,7 @@ from redis_mob.fleet.storage_clock import utc_now
 from redis_mob.migration import migrating, namespace_format
 from redis_mob.migration.migrating import check_migration, migrate
 from redis_mob.migration.namespace_format import Standing
-from redis_mob.models.worker import WorkerRecord
+from redis_mob.models.worker import LiveWorker, WorkerRecord
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.testing.samples.documents import authority
 from redis_mob.testing.waiting import LONG
@@ -283,14 +283,20 @@ async def test_a_namespace_that_is_elsewhere_is_migrated_there(connection: Clien
     assert "migrate it where it is now" in found.obstacles[0]
 
 
+async def alive_in(storage: MobStorage) -> tuple[LiveWorker, ...]:
+    """The workers, once there are any."""
+    while True:
+        if alive := await storage.executions.workers():
+            return alive
+        await asyncio.sleep(0.01)
+
+
 async def test_a_worker_says_what_it_runs(server_url: str, namespace: str) -> None:
     async with MobStorage.open(server_url, namespace=namespace) as storage:
         fleet = Fleet(storage, definition(), {"*": answer_of}, members=MEMBERS)
         async with fleet.working():
             async with asyncio.timeout(LONG):
-                while not (alive := await storage.executions.workers()):
-                    await asyncio.sleep(0)
-            [live] = alive
+                [live] = await alive_in(storage)
             [seen] = (await check_migration(server_url, namespace)).workers
     assert (live.record.version, live.record.schema_version) == (__version__, NAMESPACE_SCHEMA)
     assert (seen.is_of_another_release, seen.can_go_on) == (False, True)
