@@ -123,6 +123,7 @@ class _Migration:
         """Count what the namespace holds beside its runs. Raises SerializationError if something of it is lost."""
         losses = self._won(await self._client.call("migration/count_namespace", self._keys.fixed, [self._id]))
         if losses:
+            await self.finish()
             [key, what], *more = losses
             others = f", and {len(more)} losses more" if more else ""
             raise SerializationError(

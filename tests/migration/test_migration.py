@@ -1,4 +1,4 @@
-"""A namespace that an older release has left is brought into the form of this one, however often that is interrupted."""
+"""What an older release has left is brought into the form of this one, however often that is interrupted."""
 
 from __future__ import annotations
 
@@ -258,7 +258,8 @@ async def test_what_was_lost_is_not_hidden(connection: Client, server_url: str, 
     await connection.router.request("HDEL", old.meta, "runs")
     with pytest.raises(SerializationError, match=r"has lost records.*counter runs is gone.*accept-loss"):
         await migrate(server_url, old.namespace)
-    assert not (await check_migration(server_url, old.namespace)).is_counted
+    found = await check_migration(server_url, old.namespace)
+    assert (found.is_counted, found.old_runs, found.under_way) == (False, len(RUNS), None)
 
 
 async def test_seal_keys_get_their_check_values(connection: Client, server_url: str, namespace: str) -> None:
