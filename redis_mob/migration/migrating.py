@@ -76,11 +76,13 @@ async def migrate(
         await client.open_namespace(namespace)
         if seal_keys is not None:
             await open_with_seal_keys(client, keys, seal_keys)
-        runs = await _Migration(client, keys, progress).run()
+        runs = await Migration(client, keys, progress).run()
         return Migrated(before, await read_format(client, keys), runs)
 
 
-class _Migration:
+class Migration:
+    """The steps of one migrator; `run` does them in their order."""
+
     def __init__(self, client: Client, keys: Keys, progress: Callable[[int], None]) -> None:
         self._client, self._keys = client, keys
         self._progress = progress

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ from redis_mob import (
 )
 from redis_mob.admin.losses import find_losses
 from redis_mob.connection.calls import client as client_module
-from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.storage_clock import utc_now
@@ -34,6 +35,7 @@ from redis_mob.migration.migrating import check_migration, migrate
 from redis_mob.migration.namespace_format import Standing
 from redis_mob.models.worker import LiveWorker, WorkerRecord
 from redis_mob.operations.fleet_admin import FleetAdmin
+from redis_mob.stores.operations import RedisOperationsStore
 from redis_mob.testing.samples.documents import authority
 from redis_mob.testing.waiting import LONG
 from redis_mob.version import NAMESPACE_SCHEMA, __version__
@@ -193,6 +195,30 @@ async def test_of_two_migrators_the_later_one_goes_on(
         await migrate(server_url, old.namespace)
     assert (later[0].runs, later[0].after.standing) == (len(RUNS) - 2, Standing.CURRENT)
     assert await find_losses(server_url, old.namespace) == []
+
+
+async def test_a_migrator_is_refused_as_soon_as_another_one_has_begun(server_url: str, old: Keys) -> None:
+    client = await connect(server_url, old.namespace)
+    try:
+        await client.open_namespace(old.namespace)
+        earlier, later = (migrating.Migration(client, old, lambda _runs: None) for _ in range(2))
+        [place] = (await RedisOperationsStore(client, old).places_of_runs(b""))[:1]
+        await earlier.begin()
+        await earlier.keep_place(1, place)
+        assert await later.begin() == (1, place)
+        steps = (
+            earlier.count_namespace,
+            partial(earlier.count_run, place),
+            partial(earlier.keep_place, 2, place),
+            earlier.finish,
+        )
+        for step in steps:
+            with pytest.raises(CasConflictError, match="another migration"):
+                await step()
+        found = await check_migration(server_url, old.namespace)
+        assert (found.under_way, found.is_counted, found.old_runs) == ((1, place), False, len(RUNS))
+    finally:
+        await client.aclose()
 
 
 @pytest.fixture
