@@ -24,7 +24,7 @@ import traceback
 from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import timedelta
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import redis_mob
 from redis_mob import Fleet, MobDefinition, MobStorage, StepContext, VersionConflictError, extract_meta_revision
@@ -200,7 +200,7 @@ def expected_of(number: str) -> dict[str, Any]:
 
 def payload_of(taken: Any) -> Any:
     """What the signal said that a step has taken."""
-    return taken["payload"] if isinstance(taken, dict) else None
+    return cast("dict[str, Any]", taken).get("payload") if isinstance(taken, dict) else None
 
 
 class Client:
