@@ -288,8 +288,8 @@ async def judge(url: str, played: Round) -> tuple[Counter[str], list[str]]:
     if [event.cursor for event in events] != list(range(1, len(events) + 1)):
         broken.append("the log has not each cursor once")
     ticks = [run for run in runs if run.flow_id == "tick"]
-    # The pause may come between the start of runs and the note of them, which is left to the look after it. None is there
-    # twice: the id of a run is made of its due time.
+    # The pause may come between the start of runs and the note of them, which is left to the look after it. None is
+    # there twice: the id of a run is made of its due time.
     if len(ticks) < schedule.fired:
         broken.append(f"the schedule fired {schedule.fired} times, and {len(ticks)} runs are there")
     broken += [f"the storage says: {loss}" for loss in await find_losses(url, played.namespace)]
