@@ -75,7 +75,7 @@ robustness: $(VENV)/.installed-dev
 	done; for durability in memory replicas:2; do \
 		$(BIN)/python -m tests.robustness.failovers --topology sentinel --kind $$kind --durability $$durability || exit 1; \
 	done; done
-	for program in faults crashes subscribers resharding refusals killed_workers paid_calls shared_budget host_commits limited_keys token_limit signals asks pending_asks fired_schedules histories watching disrupted; do \
+	for program in faults crashes subscribers resharding refusals killed_workers paid_calls shared_budget host_commits limited_keys token_limit signals asks pending_asks fired_schedules histories watching disrupted rolling_upgrade; do \
 		$(BIN)/python -m tests.robustness.$$program || exit 1; \
 	done
 	mkdir -p $(dir $(CAMPAIGN)) && rm -f $(CAMPAIGN)

@@ -24,7 +24,7 @@ FLOORS = (
     {"notifications", "admin", "backup"},
     {"stores", "memory", "past"},
     {"storage"},
-    {"webhooks"},
+    {"webhooks", "migration"},
     {"fleet"},
     {"flows", "operations"},
     {"sharding"},

@@ -34,6 +34,7 @@ CALLERS = {
     ],
     "host": ["stores/host.py"],
     "langgraph": ["langgraph/threads.py", "langgraph/items.py"],
+    "migration": ["migration/migrating.py", "migration/namespace_format.py"],
     "operations": ["stores/operations.py"],
     "pauses": ["stores/pauses.py"],
     "payloads": ["stores/payloads.py"],

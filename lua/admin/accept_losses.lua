@@ -34,7 +34,11 @@ local function mend_meta(found)
   if #fields > 0 or found.epoch then
     local _, state = epoch_and_state(redis.call('HGET', meta, 'epoch'))
     set('epoch', epoch_text(now(), state))
+  elseif redis.call('HEXISTS', meta, 'epoch') == 0 then
+    set('epoch', 0)  -- an older release gave it none, which all clients take for the first one
   end
+  -- likewise; a namespace that is counted is damaged without one
+  if not found.token_key and redis.call('HEXISTS', meta, 'token_key') == 0 then set('token_key', new_token_key) end
   if found.lost_runs then set('runs_lost', decimal(found.lost_runs)) end
   set(COUNTED, 1)
   mutate('HSET', meta, unpack(fields))

@@ -16,13 +16,14 @@ from redis_mob.codec.executions import decode_executions
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.run_heads import COUNTED, run_id_of_place
 from redis_mob.codec.runs import core_parts, decode_core
-from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client, connect
+from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.tokens import TokenKey
 from redis_mob.connection.failures import TransportError
 from redis_mob.errors import NotFoundError, ReadFailedError, SerializationError, shown
 from redis_mob.kernel.completeness import missing_part
 from redis_mob.models.base import canonical_run_id
+from redis_mob.version import NAMESPACE_SCHEMA
 
 NEWEST_RUNS = 1000
 """How many runs of a namespace `find_losses` looks at, the newest ones."""

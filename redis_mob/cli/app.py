@@ -42,7 +42,7 @@ COMMANDS = (
     *_named("definitions releases move verify export"),
     *_named("fork cancel terminate pause resume delete attributes"),
     *_named("retention prune stats metrics"),
-    *_named("seal-key payloads doctor accept-loss acl bench"),
+    *_named("seal-key payloads doctor migrate accept-loss acl bench"),
     _Command("import", "import_runs"),
     *_named("backup"),
     _Command("restore", "backup", "restore"),

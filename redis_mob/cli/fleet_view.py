@@ -58,13 +58,14 @@ def show_workers(seen: Sequence[SeenWorker], *, json: bool) -> None:
         for one in seen:
             print_line(json_text(_worker_object(one)))
         return
-    names = ("WORKER", "HOST", "PID", "RELEASE", "MOBS", "ROLES", "SLOTS", "UP", "LEASE ENDS IN")
+    names = ("WORKER", "HOST", "PID", "RELEASE", "VERSION", "MOBS", "ROLES", "SLOTS", "UP", "LEASE ENDS IN")
     rows = [
         (
             record.id,
             record.host,
             str(record.pid),
             record.release or "-",
+            record.version or "-",
             _names(record.mobs),
             _names(record.roles),
             f"{len(one.executes)}/{record.slots}",
@@ -75,7 +76,11 @@ def show_workers(seen: Sequence[SeenWorker], *, json: bool) -> None:
         for record in (one.live.record,)
     ]
     print_columns(
-        names, rows, right=("PID", "SLOTS", "UP", "LEASE ENDS IN"), ids=("WORKER",), below=("RELEASE", "MOBS", "ROLES")
+        names,
+        rows,
+        right=("PID", "SLOTS", "UP", "LEASE ENDS IN"),
+        ids=("WORKER",),
+        below=("RELEASE", "VERSION", "MOBS", "ROLES"),
     )
     held = [(one, execution) for one in seen for execution in one.executes]
     if held:
@@ -163,6 +168,8 @@ def _worker_object(one: SeenWorker) -> dict[str, object]:
         "host": record.host,
         "pid": record.pid,
         "release": record.release,
+        "version": record.version,
+        "schema_version": record.schema_version,
         "mobs": record.mobs,
         "roles": record.roles,
         "definitions": record.definitions,

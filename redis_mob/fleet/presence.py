@@ -15,6 +15,7 @@ from redis_mob.fleet.storage_clock import utc_now
 from redis_mob.host_environment import environment
 from redis_mob.models.execution import ExecutionKey, Serves
 from redis_mob.models.worker import WorkerRecord
+from redis_mob.version import NAMESPACE_SCHEMA, __version__
 
 CHECK_SECONDS = 5.0
 """How often a worker asks what it still holds, if it is not told: a message can be lost."""
@@ -151,6 +152,8 @@ class Presence:
             definitions=definitions,
             slots=self._slots,
             started_at=utc_now(),
+            version=__version__,
+            schema_version=NAMESPACE_SCHEMA,
         )
 
 

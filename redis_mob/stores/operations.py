@@ -128,11 +128,11 @@ class RedisOperationsStore(OperationsStore):
 
     async def index_runs(self) -> None:
         async for places in self._chunks(self._keys.runs):
-            await self._index(places)
+            await self.index(places)
         # what is left in the index of runs that were forgotten
         if await self._count_runs((), must_be_whole=True) is None:
             async for places in self._chunks(self._keys.runs_by_status):
-                await self._index([decode_place(place, self._keys.runs_by_status).end for place in places])
+                await self.index([decode_place(place, self._keys.runs_by_status).end for place in places])
 
     async def _chunks(self, key: str) -> AsyncIterator[Sequence[bytes]]:
         after = b""
@@ -140,7 +140,12 @@ class RedisOperationsStore(OperationsStore):
             yield places
             after = places[-1]
 
-    async def _index(self, places: Sequence[bytes]) -> None:
+    async def places_of_runs(self, after: bytes) -> Sequence[bytes]:
+        """The next places of runs in the order of their mobs and flows; none behind the last."""
+        return await self._places_after(self._keys.runs, after)
+
+    async def index(self, places: Sequence[bytes]) -> None:
+        """Let the runs at these places stand in the indexes where they belong."""
         for first in range(0, len(places), _INDEXED):
             lost = await self._index_runs(places[first : first + _INDEXED])
             if lost:
@@ -215,7 +220,7 @@ class RedisOperationsStore(OperationsStore):
             if is_wanted and which.text is not None:
                 is_wanted = row is not None and which.is_in(decode_params(place.run_id, row.values[-1]))
             found.append((place, run if is_wanted else None))
-        await self._index(misplaced)
+        await self.index(misplaced)
         if unattributed:
             await self._forget_attributes(unattributed)
         if None in rows and await self._count_runs((), must_be_whole=True) is None:

@@ -17,7 +17,6 @@ from redis_mob.admin.doctor.finding import Check, Finding, NotAnsweredError, Sev
 from redis_mob.admin.doctor.observations import NamespaceObservations, Observations, Slow, WebhookSeen
 from redis_mob.admin.doctor.records import RECORDS_CHECK, RecordsSeen
 from redis_mob.admin.losses import Loss
-from redis_mob.connection.calls.client import NAMESPACE_SCHEMA
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.durability_wait import required_wait
 from redis_mob.connection.calls.namespace_state import state_in
@@ -25,6 +24,7 @@ from redis_mob.connection.servers.server_info import ServerInfo, fields_of
 from redis_mob.errors import StorageUnavailableError
 from redis_mob.models.retention import RetentionPolicies, RetentionPolicy
 from redis_mob.testing.samples.states import NOON
+from redis_mob.version import NAMESPACE_SCHEMA
 
 REPLIES = Path(__file__).parent / "replies"
 PRODUCTS = ("valkey_9_1", "redis_7_0")

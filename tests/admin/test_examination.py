@@ -10,7 +10,6 @@ import pytest
 from redis_mob.admin.acl import Rights, rights_in
 from redis_mob.admin.doctor.examination import Examination, examine
 from redis_mob.admin.doctor.finding import Finding, Severity
-from redis_mob.connection.calls.client import NAMESPACE_SCHEMA
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.errors import StorageUnavailableError, ValidationError
@@ -20,6 +19,7 @@ from redis_mob.testing.servers.cluster import Cluster, run_cluster, slot_of
 from redis_mob.testing.servers.node import HOST, Node, started, wait_for
 from redis_mob.testing.servers.raw_client import RawClient
 from redis_mob.testing.servers.sentinel import run_sentinels
+from redis_mob.version import NAMESPACE_SCHEMA
 from tests.support.fake_server import HANG_UP, INFO, Handler, bulk, fake_server
 from tests.support.servers import redis7_program, server
 from tests.support.users import admin_of, set_user, url_of_user, user_of

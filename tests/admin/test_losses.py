@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from redis_mob.admin.losses import Loss, accept_losses, find_losses
-from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client
+from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import EpochChangedError, NotFoundError, SerializationError, ValidationError, WriteFailedError
+from redis_mob.version import NAMESPACE_SCHEMA
 from tests.attacks.damages import damages_of
 from tests.attacks.filled import Filled, all_steps, contents_of, make_filled, open_filled, restore
 from tests.support.raw import keys_of

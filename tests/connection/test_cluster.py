@@ -11,7 +11,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import RedisError
 
 from redis_mob import Fleet, MobDefinition, MobStorage, StepContext
-from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, connect
+from redis_mob.connection.calls.client import connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.retry import Attempts, RetryPolicy
 from redis_mob.errors import (
@@ -30,6 +30,7 @@ from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.samples.states import authority_input
 from redis_mob.testing.servers.cluster import Cluster, Node, run_cluster, slot_of
 from redis_mob.testing.waiting import LONG, until
+from redis_mob.version import NAMESPACE_SCHEMA
 from tests.connection.pipelines import until_lost
 from tests.support.every_store import use_every_store
 from tests.support.servers import redis7_program, server

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from redis.exceptions import RedisError
 
-from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client, connect
+from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import SerializationError, StorageUnavailableError, ValidationError
+from redis_mob.version import NAMESPACE_SCHEMA
 from tests.support.fake_server import SILENCE, bulk, fake_server, usual
 from tests.support.servers import server
 

@@ -12,12 +12,13 @@ from uuid import UUID, uuid5
 import pytest
 
 from redis_mob import Fleet, MobEvent, MobRun, MobRunStatus, MobStorage, StepContext, ValidationError
-from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, connect
+from redis_mob.connection.calls.client import connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.kernel.reconcile import reconcile
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.testing.waiting import LONG
+from redis_mob.version import NAMESPACE_SCHEMA
 from tests.fleet.first_form import FLOW, LOOP_OUTPUTS, MEMBERS, NAMESPACE, OUTPUTS, STATES, answer, definition
 from tests.fleet.working import loaded
 from tests.support.golden import read_jsonl

@@ -9,8 +9,8 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis_mob.admin.doctor.finding import Check, Verdict, answered, error, note, ok, warning
 from redis_mob.admin.doctor.observations import NamespaceObservations, Observations
 from redis_mob.admin.doctor.units import size
-from redis_mob.connection.calls.client import NAMESPACE_SCHEMA
 from redis_mob.connection.calls.namespace_state import GIVEN_UP
+from redis_mob.version import NAMESPACE_SCHEMA
 
 LONG_LOG = 1_000_000
 LARGE_LOG = 2**30

@@ -45,7 +45,7 @@ def _records(seen: RecordsSeen) -> Iterator[Verdict]:
     if uncounted := len(losses) - len(lost):
         yield note(
             f"{uncounted} hashes of the namespace or of runs are of an older release: what they lose is not noticed",
-            "redis-mob accept-loss, with --run for a run",
+            "redis-mob migrate",
         )
     if not losses:
         yield ok(f"all records are there, of the newest {NEWEST_RUNS} runs too")

@@ -61,12 +61,7 @@ from redis_mob.errors import (
     shortened,
     shown,
 )
-
-NAMESPACE_SCHEMA = 2
-"""The version of the layout of keys and fields that this release reads and writes.
-
-2: runs have a version, and executions may be reported. What version 1 has written is read as it is; opening marks it.
-"""
+from redis_mob.version import INITIAL_SCHEMA, NAMESPACE_SCHEMA
 
 _CUT_SHORT = -2
 """What calls/resolve answers for a receipt that was cut short."""
@@ -258,7 +253,7 @@ class Client:
                 self.has_namespace = False
                 return keys
             version, epoch, token_key, self.payload_settings = await self.call(
-                "calls/open_namespace", keys.fixed, [NAMESPACE_SCHEMA, TokenKey.generate().stored]
+                "calls/open_namespace", keys.fixed, [INITIAL_SCHEMA, TokenKey.generate().stored]
             )
         except (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError) as error:
             raise StorageUnavailableError(f"cannot open namespace {shown(namespace)}: {error}") from error.__cause__
