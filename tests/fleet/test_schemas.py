@@ -62,7 +62,7 @@ def references_that_double(levels: int) -> Any:
 
 LARGE = "x" * 1_000_000
 
-WITHOUT_END = {
+WITHOUT_END: dict[str, tuple[Any, Any]] = {
     "references that double": (references_that_double(40), 1),
     "a pattern on much text": ({"pattern": "(?:.{0,100}a){20}b"}, "a" * 100_000),
     "the same within a key": ({"patternProperties": {"(?:.{0,100}a){20}b": {}}}, {"a" * 100_000: 1}),
@@ -80,7 +80,11 @@ def test_what_a_schema_may_take_is_bounded(what: str, monkeypatch: pytest.Monkey
 
 
 def test_a_pattern_that_backtracks_elsewhere_is_searched_for_at_once() -> None:
-    schema = {"pattern": "^(a+)+$", "patternProperties": {"^(a+)+$": False}, "additionalProperties": {"type": "null"}}
+    schema: Any = {
+        "pattern": "^(a+)+$",
+        "patternProperties": {"^(a+)+$": False},
+        "additionalProperties": {"type": "null"},
+    }
     with pytest.raises(ValueError, match=r"does not match '\^\(a\+\)\+\$'"):
         check_schema("a" * 100 + "b", schema)
     check_schema({"a" * 100 + "b": None}, schema)
@@ -94,16 +98,16 @@ def test_items_of_a_long_list_are_not_compared_each_with_each_other() -> None:
     check_schema([1, True, 0, False, [1], [True]], {"uniqueItems": True})
 
 
-@pytest.mark.parametrize(
-    ("schema", "problem"),
-    [
-        ({"properties": {"a": {"pattern": "(?=a)b"}}}, r"\$\.properties\.a\.pattern: .* look-around"),
-        ({"patternProperties": {r"(a)\1": {}}}, r"\$\.patternProperties: .* backreferences are not supported"),
-        ({"pattern": "a{99999999999}"}, r"the pattern 'a\{9+\}' cannot be searched for in linear time"),
-        ({"pattern": r"(\w{100}){100}"}, "size limit"),
-        ({"allOf": [{"patternProperties": {"a": {}}}], "unevaluatedProperties": False}, "cannot be used with"),
-    ],
-)
+NOT_LINEAR: list[tuple[Any, str]] = [
+    ({"properties": {"a": {"pattern": "(?=a)b"}}}, r"\$\.properties\.a\.pattern: .* look-around"),
+    ({"patternProperties": {r"(a)\1": {}}}, r"\$\.patternProperties: .* backreferences are not supported"),
+    ({"pattern": "a{99999999999}"}, r"the pattern 'a\{9+\}' cannot be searched for in linear time"),
+    ({"pattern": r"(\w{100}){100}"}, "size limit"),
+    ({"allOf": [{"patternProperties": {"a": {}}}], "unevaluatedProperties": False}, "cannot be used with"),
+]
+
+
+@pytest.mark.parametrize(("schema", "problem"), NOT_LINEAR)
 def test_what_cannot_be_applied_in_bounded_time_is_refused_when_it_is_read(schema: Any, problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         checked_schema("the schema", schema)
@@ -119,7 +123,11 @@ def _applied(schema: Any) -> Any:
 
 
 def test_names_that_a_pattern_allows_are_no_additional_ones() -> None:
-    schema = {"patternProperties": {"^x": {"type": "integer"}}, "properties": {"y": {}}, "additionalProperties": False}
+    schema: Any = {
+        "patternProperties": {"^x": {"type": "integer"}},
+        "properties": {"y": {}},
+        "additionalProperties": False,
+    }
     check_schema({"x1": 1, "y": 2}, schema)
     with pytest.raises(ValueError, match=r"Additional properties are not allowed \('z' was unexpected\)"):
         check_schema({"x1": 1, "z": 2}, schema)
