@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, cast
@@ -17,6 +18,7 @@ from typing import Any, cast
 from jsonschema import FormatChecker, validators
 from jsonschema.exceptions import SchemaError as NoSchemaError
 from jsonschema.exceptions import ValidationError as SchemaProblem
+from jsonschema.validators import validator_for
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 from referencing.jsonschema import EMPTY_REGISTRY
 
@@ -49,8 +51,11 @@ _root: ContextVar[Any] = ContextVar("the schema that is applied")
 _MIXED = "unevaluatedProperties cannot be used with patternProperties: name the properties, or use additionalProperties"
 
 
-class TooManyStepsError(Exception):
-    """A value takes more steps than it may."""
+class TooManyStepsError(ValueError):
+    """A value takes more steps than it may, or a schema to be checked."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it takes more than {MOST_STEPS:,} steps: simplify references, combinations and patterns")
 
 
 class PatternError(ValueError):
@@ -58,13 +63,16 @@ class PatternError(ValueError):
 
 
 def check(validator_class: Any, schema: Any) -> None:
-    """Raises SchemaError of jsonschema for what is no schema, or PatternError for one that is not applied here."""
-    try:
-        validator_class.check_schema(schema, format_checker=_PATTERNS)
-    except NoSchemaError as error:
-        if isinstance(error.cause, PatternError):
-            raise PatternError(f"{error.json_path}: {error.cause}") from None
-        raise
+    """Raises SchemaError of jsonschema for what is no schema, PatternError for one that is not applied here, or
+    TooManyStepsError."""
+    meta = validator_class.META_SCHEMA
+    of_schemas = _bounded(validator_for(meta, default=validator_class))(meta, format_checker=_PATTERNS)
+    with _counted_steps(meta):
+        problem = next(of_schemas.iter_errors(schema), None)
+    if problem is not None and isinstance(problem.cause, PatternError):
+        raise PatternError(f"{problem.json_path}: {problem.cause}")
+    if problem is not None:
+        raise NoSchemaError.create_from(problem)
     if _mixes(schema):
         raise PatternError(_MIXED)
 
@@ -77,9 +85,15 @@ def first_problem(validator_class: Any, schema: Any, value: Any) -> SchemaProble
     # Without this registry the library would fetch remote references, that is, let a definition open connections from a
     # worker while it settles a result.
     validator = _bounded(validator_class)(schema, registry=EMPTY_REGISTRY)
+    with _counted_steps(schema):
+        return min(validator.iter_errors(value), key=lambda error: error.json_path, default=None)
+
+
+@contextmanager
+def _counted_steps(schema: Any) -> Iterator[None]:
     steps, root = _left.set([MOST_STEPS]), _root.set(schema)
     try:
-        return min(validator.iter_errors(value), key=lambda error: error.json_path, default=None)
+        yield
     finally:
         _left.reset(steps)
         _root.reset(root)
@@ -106,7 +120,19 @@ def _bounded(validator_class: Any) -> Any:
     for name in keywords.keys() & own.keys():
         keywords[name] = own[name](keywords[name])
     counted = {name: _counted(name, keyword) for name, keyword in keywords.items()}
-    return cast("Any", validators).extend(validator_class, validators=counted)
+    made = cast("Any", validators).extend(validator_class, validators=counted)
+    evolve: Callable[..., Any] = made.evolve
+
+    def evolve_within(validator: Any, **changes: Any) -> Any:
+        # a part that names a dialect would get validators of the library, whose steps are not counted
+        schema = changes.get("schema")
+        if isinstance(schema, dict) and "$schema" in schema:
+            parts = cast("dict[str, Any]", schema)
+            changes["schema"] = {name: part for name, part in parts.items() if name != "$schema"}
+        return evolve(validator, **changes)
+
+    made.evolve = evolve_within
+    return made
 
 
 def _counted(name: str, keyword: _Keyword) -> _Keyword:

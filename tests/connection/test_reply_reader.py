@@ -65,7 +65,7 @@ async def test_a_handshake_is_bounded_too(tmp_path: Path, said: bytes) -> None:
             await MobStorage.open(url)
 
 
-@pytest.mark.parametrize("at", range(3))
+@pytest.mark.parametrize("at", range(2))
 async def test_a_storage_is_bounded_while_it_opens(tmp_path: Path, at: int) -> None:
     """Its first calls go over a connection that the driver knows nothing of."""
     seen: list[list[bytes]] = []

@@ -1,1 +1,1 @@
-"""Random and mutated input of every kind that comes from outside; README.md of tests/robustness lists what was found."""
+"""Random and mutated input of each kind that comes from outside; tests/robustness/README.md lists what was found."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import resource
 import signal
@@ -108,12 +107,3 @@ def keep(name: str, data: bytes, error: BaseException, figures: Figures, folder:
     print(f"{name}: {what}: {str(error)[:300]}\n  input: {path}", file=sys.stderr)
     traceback.print_exception(error, limit=-6, file=sys.stderr)
     return True
-
-
-def in_loop(runner: asyncio.Runner, work: Callable[[bytes], object]) -> Run:
-    """A target of the event loop of a runner as one that is called."""
-
-    def run(data: bytes) -> str:
-        return str(runner.run(work(data)))  # pyright: ignore[reportArgumentType] - a coroutine, which a Callable gives
-
-    return run

@@ -1,7 +1,7 @@
 """Replies out of the bytes of a server, bounded before they are parsed.
 
-hiredis makes a list as long as its header announces, before an element has come: `*2147483647` of a server that is out of
-its mind, or of an attacker between it and us, would take 16 GB of addresses, and half a minute when the list is let go.
+hiredis makes a list as long as its header announces, before an element has come: `*2147483647` of a server that is out
+of its mind, or of an attacker between it and us, would take 16 GB of addresses, and half a minute to let the list go.
 """
 
 from __future__ import annotations
