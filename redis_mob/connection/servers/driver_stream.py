@@ -59,5 +59,10 @@ class _BoundedReader:
     def gets(self, *options: Any) -> Any:
         try:
             return self._reader.gets(*options)
-        except (TypeError, MemoryError) as error:
+        except (
+            TypeError,
+            ValueError,
+            LookupError,
+            MemoryError,
+        ) as error:  # of the kinds of errors that the driver makes
             raise InvalidResponse(str(error)) from error
