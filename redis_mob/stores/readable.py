@@ -1,7 +1,7 @@
 """Replies that cannot be read are told as such, in one place for all stores.
 
-A store takes a reply apart as its script spells it. What makes no sense there is damage that the script did not look at,
-or comes of a server or a proxy that is none; it must not leave the library as an error of Python.
+A store takes a reply apart as its script spells it. What makes no sense there is damage that the script did not look
+at, or comes of a server or a proxy that is none; it must not leave the library as an error of Python.
 """
 
 from __future__ import annotations

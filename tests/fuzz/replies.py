@@ -22,13 +22,52 @@ from tests.fuzz.mutations import mutated
 from tests.fuzz.running import Run
 from tests.support.servers import server
 
-HEADERS = (
-    *(b"*2147483647\r\n", b"*10000000\r\n", b"$1000000000000\r\n", b"%99999999\r\n", b"~5\r\n", b">3\r\n", b"|1\r\n"),
-    *(b"*-1\r\n", b"$-1\r\n", b"*0\r\n", b"$0\r\n\r\n", b"+OK\r\n", b"-ERR no\r\n", b":1\r\n", b":99999999999999999999\r\n"),
-    *(b"_\r\n", b"#t\r\n", b",nan\r\n", b"(1\r\n", b"=5\r\ntxt:a\r\n", b"*3\r\n", b"*1\r\n", b"$3\r\nabc\r\n", b"$9\r\n*99999999\r\n"),
-    *(b"-MOVED 1 host:1\r\n", b"-ASK 1 h:1\r\n", b"-NOSCRIPT x\r\n", b"-LOADING x\r\n", b"-READONLY x\r\n", b"-NOAUTH\r\n"),
-    *(b"-TRYAGAIN\r\n", b"-BUSY x\r\n", b"-WRONGTYPE x\r\n", b"-OOM x\r\n", b"-\r\n", b"- \xff\r\n", b"-MOVED\r\n", b"-MOVED x y\r\n"),
-)  # fmt: skip
+HEADERS = tuple(
+    line.encode("latin-1").replace(b"|", b"\r\n") + b"\r\n"
+    for line in (
+        *(
+            "*2147483647",
+            "*10000000",
+            "$1000000000000",
+            "%99999999",
+            "~5",
+            ">3",
+            "*-1",
+            "$-1",
+            "*0",
+            "$0|",
+            "+OK",
+            "-ERR no",
+        ),
+        *(
+            ":1",
+            ":99999999999999999999",
+            "_",
+            "#t",
+            ",nan",
+            "(1",
+            "=5|txt:a",
+            "*3",
+            "*1",
+            "$3|abc",
+            "$9|*99999999",
+            "-",
+            "- \xff",
+        ),
+        *(
+            "-MOVED 1 host:1",
+            "-ASK 1 h:1",
+            "-NOSCRIPT x",
+            "-LOADING x",
+            "-READONLY x",
+            "-NOAUTH",
+            "-TRYAGAIN",
+            "-BUSY x",
+        ),
+        *("-WRONGTYPE x", "-OOM x", "-MOVED", "-MOVED x y", "*2|:1"),
+    )
+)
+"""Headers and replies of every kind, and refusals that mean something."""
 
 
 def said(choices: Choices) -> bytes:
