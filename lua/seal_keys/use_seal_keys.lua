@@ -16,6 +16,7 @@
 expect_whole('SCARD', seal_keys)
 expect_whole('HLEN', seal_key_checks)
 
+if #values ~= #opening then error('there is not a check value for each key') end
 local given = {}
 for i, id in ipairs(opening) do
   given[id] = values[i]

@@ -98,6 +98,7 @@ def keep(name: str, data: bytes, error: BaseException, figures: Figures, folder:
     frames = traceback.extract_tb(error.__traceback__)
     where = next((one for one in reversed(frames) if "redis_mob" in one.filename), frames[-1] if frames else None)
     what = f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}" if where else type(error).__name__
+    what += f" {str(error).partition(' ')[0]}" if isinstance(error, AssertionError) else ""
     if what in figures.findings:
         return False
     folder.mkdir(parents=True, exist_ok=True)

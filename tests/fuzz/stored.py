@@ -1,4 +1,4 @@
-"""What is stored, changed behind the back of the library; and scripts as another client of the same rights calls them."""
+"""What is stored, changed behind the back of the library; and scripts as another client of like rights calls them."""
 
 from __future__ import annotations
 
@@ -230,8 +230,9 @@ def _other_call(call: Call, names: list[str], new: tuple[str, bytes], choices: C
         keys, arguments = [*keys[:-1], session], arguments[:-5]
         of_session = [b"1", b"1", b"0:0", epoch, b""]
     for _ in range(choices.number(3)):
-        if len(keys) > 2:
-            keys[choices.number(len(keys) - 2)] = choices.one_of(names)
+        at = choices.number(max(len(keys) - 2, 1))
+        if len(keys) > 2 and not _text(keys[at]).endswith(":meta"):  # which the session has looked at already
+            keys[at] = choices.one_of(names)
     for _ in range(1 + choices.number(4)):
         if not arguments:
             break
@@ -250,6 +251,6 @@ def _other_call(call: Call, names: list[str], new: tuple[str, bytes], choices: C
                 arguments[at] = choices.some()
             case _:
                 arguments[at] = mutated(given, choices)
-    if choices.number(32) == 0:
+    if choices.number(32) == 0 and command != b"EVALSHA":
         keys = keys[: choices.number(len(keys) + 1)]
     return (command, sha, len(keys), *keys, *arguments, *of_session)
