@@ -21,6 +21,7 @@ local given = {}
 for i, id in ipairs(opening) do
   given[id] = values[i]
 end
+if sealing ~= '' and not given[sealing] then error('the key that seals is not among those that open') end
 
 local known = {}
 local flat = redis.call('HGETALL', seal_key_checks)

@@ -67,7 +67,7 @@ def requests() -> Generator[Run]:
             choices = Choices(data)
             with_tokens = choices.number(4) == 0
             scope, body = _request(choices, paths)
-            answer = await asyncio.wait_for(_answer(app if with_tokens else of_machine, scope, body), 30)
+            answer = await asyncio.wait_for(answer_of(app if with_tokens else of_machine, scope, body), 30)
             status = answer["status"]
             assert status < 500 or status == 503, f"{scope['method']} {scope['path']!r}: {status}"
             has_token = (b"authorization", b"Bearer " + OPERATE_TOKEN.encode()) in scope["headers"]
@@ -103,21 +103,26 @@ def _request(choices: Choices, paths: list[str]) -> tuple[dict[str, Any], bytes]
     headers += [(choices.one_of(HEADERS), choices.one_of(VALUES)) for _ in range(choices.number(5))]
     query = b"&".join(choices.one_of(QUERIES) + b"=" + _quoted(choices) for _ in range(choices.number(4)))
     body = mutated(choices.one_of(BODIES), choices) if choices.number(2) else choices.one_of(BODIES)
-    scope = {
+    client = choices.one_of(("127.0.0.1", "10.0.0.1", "::1", ""))
+    return scope_of(choices.one_of(METHODS), path, query, headers, client), body
+
+
+def scope_of(method: str, path: str, query: bytes, headers: list[tuple[bytes, bytes]], client: str) -> dict[str, Any]:
+    """A request as the server hands it to the application."""
+    return {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
-        "method": choices.one_of(METHODS),
+        "method": method,
         "scheme": "http",
         "path": path,
         "raw_path": path.encode("utf-8", "surrogateescape"),
         "query_string": query,
         "headers": headers,
-        "client": (choices.one_of(("127.0.0.1", "10.0.0.1", "::1", "")), 4711),
+        "client": (client, 4711),
         "server": ("127.0.0.1", 80),
         "root_path": "",
     }
-    return scope, body
 
 
 QUERIES = (
@@ -141,7 +146,8 @@ def _quoted(choices: Choices) -> bytes:
     return choices.one_of(TEXTS).encode("utf-8", "surrogatepass").replace(b"&", b"%26")[:300]
 
 
-async def _answer(app: Any, scope: dict[str, Any], body: bytes) -> Message:
+async def answer_of(app: Any, scope: dict[str, Any], body: bytes) -> Message:
+    """The beginning of the answer to a request."""
     begun: list[Message] = []
     gone = asyncio.Event()
     given = iter([{"type": "http.request", "body": body, "more_body": False}])

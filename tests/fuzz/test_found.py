@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from redis_mob.connection.calls.client import Client
@@ -21,8 +20,10 @@ from redis_mob.errors import SerializationError, StorageUnavailableError, Valida
 from redis_mob.meerkat.reading import opened
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.storage import MobStorage
+from redis_mob.ui.app import ui_app
+from redis_mob.ui.settings import UiSettings
+from tests.fuzz.requests import answer_of, scope_of
 from tests.meerkat.files import golden
-from tests.ui.conftest import page as page
 from tests.ui.conftest import storage as storage
 
 REPLIES: list[Any] = [0, -1, b"", b"x", [], [None], [b"", 1], [[], []], b"\xff" * 9]
@@ -35,7 +36,6 @@ READS: dict[str, Callable[[MobStorage], Awaitable[Any]]] = {
     "a spec": lambda storage: storage.specs.get_spec("mob"),
     "config": lambda storage: storage.config.snapshot(["n"]),
     "webhooks": lambda storage: storage.webhooks.list(),
-    "shared budgets": lambda storage: storage.budgets.shared(),
     "records": lambda storage: storage.records.list("c"),
 }
 
@@ -44,12 +44,14 @@ READS: dict[str, Callable[[MobStorage], Awaitable[Any]]] = {
 async def test_a_reply_of_another_form_is_told_by_an_error_of_this_library(
     what: str, server_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
+    real, told = Channel.request, list[str]()
     async with MobStorage.open(server_url, namespace=namespace) as storage:
-        for reply in REPLIES:
+        for wrong in REPLIES:
+            left = [wrong]
 
-            async def answer(_self: Channel, *_parts: Any, reply: Any = reply, **_options: Any) -> Any:
-                return reply
+            async def answer(self: Channel, *parts: Any, left: list[Any] = left, **options: Any) -> Any:
+                reply = await real(self, *parts, **options)
+                return left.pop() if left and parts[0].startswith(b"EVALSHA") else reply
 
             with monkeypatch.context() as patched:
                 patched.setattr(Channel, "request", answer)
@@ -94,9 +96,11 @@ def test_a_database_whose_damage_cannot_be_told_as_text_is_refused(tmp_path: Pat
         raise AssertionError("it was opened")
 
 
-async def test_a_query_that_is_no_utf_8_is_no_mistake_of_the_server(page: httpx.AsyncClient) -> None:
-    answer = await page.get(httpx.URL(f"{page.base_url}/api/nowhere").copy_with(query=b"x=\xed\xa0"))
-    assert answer.status_code == 404
+async def test_a_query_that_is_no_utf_8_is_no_mistake_of_the_server(storage: MobStorage) -> None:
+    app = ui_app(storage, UiSettings())
+    scope = scope_of("GET", "/api/nowhere", b"x=\xed\xa0", [(b"host", b"127.0.0.1")], "127.0.0.1")
+    assert (await answer_of(app, scope, b""))["status"] == 404
+    await app.state.hub.aclose()
 
 
 async def test_a_list_that_is_longer_than_the_arguments_ends_a_script_at_once(connection: Client, keys: Keys) -> None:
