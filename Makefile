@@ -5,6 +5,7 @@
 #   make test  [ARGS='tests/kernel -k plan']  run the tests
 #   make quick                                run, in half a minute, what finds most mistakes: while editing
 #   make lint | format | conformance | coverage | soak | robustness | clean
+#   make fuzz         [ARGS='--inputs 1000000 --target definitions']  give random input to what comes from outside
 #   make bench        [ARGS='--seconds 2']    measure this machine, and write docs/benchmarks
 #   make bench-check  [ARGS='--scenarios calls']  compare its ratios with those stored there
 #   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with the peers that install here
@@ -25,7 +26,7 @@ IMAGE ?=
 # The tests start thousands of processes: without bytecode each of them would compile the whole package, for a second.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness dist smoke clean
+.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness fuzz dist smoke clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -74,6 +75,9 @@ robustness: $(VENV)/.installed-dev
 		$(BIN)/python -m tests.robustness.$$program || exit 1; \
 	done
 	REDIS_MOB_ALL_POINTS=1 $(BIN)/python -m pytest -n auto -q tests/fleet/test_crash_matrix.py
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase

@@ -79,7 +79,6 @@ async def _told(_request: Request, error: Any) -> Response:
 
 
 async def _no_route(request: Request, error: Any) -> Response:
-    # not by `url`, which cannot be made of a query that is no UTF-8
-    refused = RefusedError(f"{request.method} {request.scope['path']}: {error.detail}", dict(error.headers or {}))
+    refused = RefusedError(f"{request.method} {request.url.path}: {error.detail}", dict(error.headers or {}))
     refused.status = error.status_code
     return failure(refused)

@@ -98,8 +98,8 @@ def test_a_database_whose_damage_cannot_be_told_as_text_is_refused(tmp_path: Pat
 
 async def test_a_query_that_is_no_utf_8_is_no_mistake_of_the_server(storage: MobStorage) -> None:
     app = ui_app(storage, UiSettings())
-    scope = scope_of("GET", "/api/nowhere", b"x=\xed\xa0", [(b"host", b"127.0.0.1")], "127.0.0.1")
-    assert (await answer_of(app, scope, b""))["status"] == 404
+    scope = scope_of("GET", "/", b"x=\xed\xa0", [(b"host", b"127.0.0.1")], "127.0.0.1")
+    assert (await answer_of(app, scope, b""))["status"] == 400
     await app.state.hub.aclose()
 
 
