@@ -9,7 +9,7 @@ value fit on a fast machine and not on a slow one, so steps are counted (decisio
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -90,7 +90,7 @@ def first_problem(validator_class: Any, schema: Any, value: Any) -> SchemaProble
 
 
 @contextmanager
-def _counted_steps(schema: Any) -> Iterator[None]:
+def _counted_steps(schema: Any) -> Generator[None]:
     steps, root = _left.set([MOST_STEPS]), _root.set(schema)
     try:
         yield

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 
@@ -169,7 +169,8 @@ def _another(data: bytes, choices: Choices) -> bytes:
 
 def _changed(reply: Any, choices: Choices) -> Any:
     if isinstance(reply, list) and reply and choices.number(8):
-        at, copy = choices.number(len(reply)), list[Any](reply)
+        copy = [*cast("list[Any]", reply)]
+        at = choices.number(len(copy))
         copy[at] = _changed(copy[at], choices)
         return copy
     others: list[Any] = [None, 0, -1, 2**63 - 1, b"", b"x", [], [None], [b"", 1], b"\xff" * 9, 7]
@@ -187,7 +188,8 @@ def _spelled(reply: Any) -> bytes:
         case bytes():
             return b"$%d\r\n%s\r\n" % (len(reply), reply)
         case list():
-            return b"*%d\r\n" % len(reply) + b"".join(map(_spelled, reply))
+            parts = cast("list[Any]", reply)
+            return b"*%d\r\n" % len(parts) + b"".join(map(_spelled, parts))
         case _:
             return b"-%s\r\n" % str(reply).encode()
 

@@ -43,10 +43,11 @@ def stored() -> Generator[Run]:
             ends: set[str] = set()
             try:
                 async with asyncio.timeout(60):
-                    storage = storage or await open_filled(url, filled.keys)
+                    here: MobStorage = storage or await open_filled(url, filled.keys)
+                    storage = here
                     for ask in (choices.one_of(asked) for _ in range(ASKED_AT_ONCE)):
-                        ends.add(await _ending(ask, storage))
-                    ends.add(await _ending(lambda s: _assert_state(s, filled, whole), storage))
+                        ends.add(await _ending(ask, here))
+                    ends.add(await _ending(lambda s: _assert_state(s, filled, whole), here))
             except RedisMobError as error:
                 ends.add(type(error).__name__)
             finally:
@@ -237,7 +238,8 @@ def _other_call(call: Call, names: list[str], new: tuple[str, bytes], choices: C
         if not arguments:
             break
         at = choices.number(len(arguments))
-        given = arguments[at] if isinstance(arguments[at], bytes) else str(arguments[at]).encode()
+        part = arguments[at]
+        given = part if isinstance(part, bytes) else str(part).encode()
         match choices.number(8):
             case 0:
                 del arguments[at]
