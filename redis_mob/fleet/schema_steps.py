@@ -54,9 +54,6 @@ _MIXED = "unevaluatedProperties cannot be used with patternProperties: name the 
 class TooManyStepsError(ValueError):
     """A value takes more steps than it may, or a schema to be checked."""
 
-    def __init__(self) -> None:
-        super().__init__(f"it takes more than {MOST_STEPS:,} steps: simplify references, combinations and patterns")
-
 
 class PatternError(ValueError):
     """A pattern that cannot be searched for in linear time, or is none."""
@@ -103,7 +100,9 @@ def _take(steps: int) -> None:
     left = _left.get()
     left[0] -= steps
     if left[0] < 0:
-        raise TooManyStepsError
+        raise TooManyStepsError(
+            f"it takes more than {MOST_STEPS:,} steps: simplify references, combinations and patterns"
+        )
 
 
 @lru_cache(maxsize=16)

@@ -1,4 +1,4 @@
-"""What makes inputs: hypothesis, which is always there, and atheris, which follows the coverage where it installs."""
+"""What makes inputs: hypothesis, which is always there, and atheris, where it installs."""
 
 from __future__ import annotations
 
