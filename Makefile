@@ -7,6 +7,7 @@
 #   make lint | format | conformance | coverage | soak | robustness | clean
 #   make report       [ARGS='--histories 200'] break servers in all ways, hunt all saboteurs, and write docs/robustness.md
 #   make simulate [ARGS='--from 10000']       simulate 10,000 fleets, each decided by a seed, in a quarter of an hour
+#   make fuzz         [ARGS='--inputs 1000000 --target definitions']  give random input to what comes from outside
 #   make bench        [ARGS='--seconds 2']    measure this machine, and write docs/benchmarks
 #   make bench-check  [ARGS='--scenarios calls']  compare its ratios with those stored there
 #   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with the peers that install here
@@ -28,7 +29,7 @@ IMAGE ?=
 # The tests start thousands of processes: without bytecode each of them would compile the whole package, for a second.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness porcupine report simulate dist smoke clean
+.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness porcupine report simulate fuzz dist smoke clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -97,6 +98,9 @@ report: $(VENV)/.installed-dev
 
 simulate: $(VENV)/.installed-dev
 	$(BIN)/python -m redis_mob.testing.simulation --seeds 10000 $(ARGS)
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase

@@ -10,6 +10,7 @@
 
 --- @keys meta schedules scheduled schedule_definitions definitions channel
 --- @args name document digest definition at expected
+if at ~= '' and not tonumber(at) then error('the time at which it is due is no number') end
 local stored = redis.call('HGET', schedules, name)
 if not stored then expect_whole('HLEN', schedules) end
 local current, used = schedule_in(stored)

@@ -16,10 +16,12 @@
 expect_whole('SCARD', seal_keys)
 expect_whole('HLEN', seal_key_checks)
 
+if #values ~= #opening then error('there is not a check value for each key') end
 local given = {}
 for i, id in ipairs(opening) do
   given[id] = values[i]
 end
+if sealing ~= '' and not given[sealing] then error('the key that seals is not among those that open') end
 
 local known = {}
 local flat = redis.call('HGETALL', seal_key_checks)

@@ -19,6 +19,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from redis_mob.codec import short_inputs
 from redis_mob.codec.arguments import listed, storable_json
+from redis_mob.codec.inflating import inflated
 from redis_mob.errors import InternalError
 from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, STORABLE_INPUTS, FlowAuthorityInput
 from redis_mob.models.base import json_text
@@ -135,14 +136,7 @@ def _text_of(inputs: list[FlowAuthorityInput], *, is_vouched: bool = False) -> b
 
 
 def _unpacked(run_id: str, element: bytes) -> bytes:
-    unpacker = zlib.decompressobj(zdict=_dictionary(run_id))
-    try:
-        text = unpacker.decompress(element[len(_VERSION) :])
-    except zlib.error as error:
-        raise ValueError(f"packed inputs are damaged: {error}") from None
-    if not unpacker.eof or unpacker.unused_data:
-        raise ValueError("packed inputs are damaged: they do not end where they say")
-    return text
+    return inflated(element[len(_VERSION) :], _dictionary(run_id), "packed inputs are")
 
 
 @lru_cache(maxsize=64)

@@ -319,7 +319,9 @@ def decode_outputs(
     for field, value in stored.items():
         path = unpack(field)
         if len(path) == 2:
-            loops[path[0]] = [{} for _ in range(decode_number(value))]
+            if not 0 <= (length := decode_number(value)) <= MAX_LOOP_ITERATION + 1:
+                raise ValueError(f"loop {shown(path[0])} has {length} iterations")
+            loops[path[0]] = [{} for _ in range(length)]
         else:
             place, _, json = value.partition(b":")
             placed.append((int(place), path, decode_json(json)))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 
+from redis_mob.codec.inflating import inflated
+
 _PACKED = b"\x01"
 """Begins a text that was deflated by itself."""
 
@@ -60,22 +62,11 @@ def unpacked(stored: bytes, before: Callable[[int], bytes | None] | None = None)
     Raises ValueError if it is damaged, or if the text before it is.
     """
     if stored.startswith(_PACKED):
-        return _inflated(stored[1:], b"")
+        return inflated(stored[1:], b"", "a packed text is")
     if stored.startswith(_AFTER):
         distance = int.from_bytes(stored[1:3])
         dictionary = None if before is None else before(distance)
         if dictionary is None:
             raise ValueError(f"a packed text needs the one {distance} before it, which is not there")
-        return _inflated(stored[3:], dictionary)
+        return inflated(stored[3:], dictionary, "a packed text is")
     return stored
-
-
-def _inflated(deflated: bytes, dictionary: bytes) -> bytes:
-    unpacker = zlib.decompressobj(zdict=dictionary)
-    try:
-        text = unpacker.decompress(deflated)
-    except zlib.error as error:
-        raise ValueError(f"a packed text is damaged: {error}") from None
-    if not unpacker.eof or unpacker.unused_data:
-        raise ValueError("a packed text is damaged: it does not end where it says")
-    return text

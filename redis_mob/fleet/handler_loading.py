@@ -14,7 +14,7 @@ from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.mob_retention import MobRetention
 
-IMPORTED_LATE = ("jsonschema", "referencing.jsonschema", "redis_mob.memory.storage", "redis_mob.stores.storage")
+IMPORTED_LATE = ("redis_mob.fleet.schema_steps", "redis_mob.memory.storage", "redis_mob.stores.storage")
 """What a worker imports when it needs it: before modules of the working directory come first, which could hide it."""
 
 

@@ -16,6 +16,9 @@ from redis_mob.models.base import MAX_VALUE_DEPTH, check_json, check_value
 from redis_mob.models.documents import TEXT_ENCODING
 from redis_mob.models.flow_spec import FlowSpec
 
+MOST_BYTES = 4 * 1024 * 1024
+"""How large a file of a schema may be."""
+
 
 def read_schemas(flow: FlowSpec) -> dict[str, Any]:
     """The schema of each step that names one: the JSON itself, or the file that holds it, as it is now.
@@ -60,13 +63,18 @@ def check_schema(value: Any, schema: Any) -> None:
     if schema is True:
         return  # most flows have no schema, and their programs need not import what checks one
     from referencing.exceptions import Unresolvable
-    from referencing.jsonschema import EMPTY_REGISTRY
 
-    # Without this registry the library would fetch remote references, that is, let a definition open connections from a
-    # worker while it settles a result.
-    validator = _validator_class(schema)(schema, registry=EMPTY_REGISTRY)
+    from redis_mob.fleet.schema_steps import MOST_STEPS, PatternError, TooManyStepsError, first_problem
+
     try:
-        problem = min(validator.iter_errors(value), key=lambda error: error.json_path, default=None)
+        problem = first_problem(_validator_class(schema), schema, value)
+    except TooManyStepsError:
+        raise ValueError(
+            f"it takes more than {MOST_STEPS:,} steps to apply its schema to it: give less, or simplify references, "
+            "combinations and patterns of the schema"
+        ) from None
+    except PatternError as error:
+        raise ValueError(f"its schema cannot be applied to it: {shortened(error)}") from None
     except Unresolvable as error:
         raise ValueError(f"its schema refers to {shown(error.ref)}, which it does not contain") from error
     except RecursionError as error:
@@ -94,7 +102,7 @@ def checked_schema(named: str, schema: Any) -> Any:
         if not isinstance(schema, dict | bool):
             raise ValueError(f"an object or a boolean is needed, not {shown(schema)}")
         plain = check_json(schema, MAX_VALUE_DEPTH)
-        _validator_class(plain).check_schema(plain)
+        _check(plain)
     except SchemaError as error:
         raise ValidationError(
             f"{named} is no valid JSON schema: {error.json_path}: {shortened(error.message)}"
@@ -113,7 +121,7 @@ def read_schema(named: str, reference: str) -> Any:
 
     try:
         schema = _json(reference)
-        _validator_class(schema).check_schema(schema)
+        _check(schema)
     except (OSError, ValueError, RecursionError) as error:
         raise DefinitionError(f"{named} is neither a JSON schema nor a file that holds one: {error}") from error
     except SchemaError as error:
@@ -128,12 +136,28 @@ def _json(reference: str) -> Any:
         if reference.lstrip()[:1] in ("{", "["):  # no path of a file: it was meant as JSON
             raise
         try:
-            schema = json.loads(Path(reference).read_text(encoding=TEXT_ENCODING))
+            schema = json.loads(_file(Path(reference)))
         except OSError as missing:
             raise ValueError(f"{shown(reference)}: {missing.strerror}") from error
     if not isinstance(schema, dict | bool):
         raise ValueError(f"a schema is an object or a boolean, not {reference[:80]!r}")
     return check_value(schema)
+
+
+def _file(path: Path) -> str:
+    """The text of a file: a definition may name a device that never ends, or a pipe to which no program writes."""
+    size = path.stat().st_size
+    if not path.is_file():
+        raise ValueError(f"{shown(str(path))} is no regular file")
+    if size > MOST_BYTES:
+        raise ValueError(f"{shown(str(path))} has {size:,} bytes; a schema has at most {MOST_BYTES:,}")
+    return path.read_text(encoding=TEXT_ENCODING)
+
+
+def _check(schema: Any) -> None:
+    from redis_mob.fleet.schema_steps import check
+
+    check(_validator_class(schema), schema)
 
 
 def _validator_class(schema: Any) -> Any:

@@ -101,7 +101,7 @@ def opened(path: Path) -> Generator[MobDatabase]:
     try:
         with closing(_connected(path)) as connection:
             yield MobDatabase(path, connection)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # whose message may quote what is damaged
         raise _unreadable(path, error) from error
 
 
@@ -177,7 +177,7 @@ def _is_used(file: Path, suffix: str) -> bool:
         return True
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> ValidationError:
+def _unreadable(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> ValidationError:
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return ValidationError(f"{shortened(path)} is locked by another program: try again when that is done")
     return ValidationError(

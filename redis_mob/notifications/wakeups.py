@@ -120,7 +120,7 @@ class WakeUps:
                 if self._flags:
                     await self._line.send(b"SSUBSCRIBE", *self._flags)
                 while True:
-                    self._hear(await self._next_message(self._line))
+                    self._take(await self._next_message(self._line))
                     if self._pauses is not None and self._end_of_outage is None:
                         self._end_of_outage = asyncio.get_running_loop().call_later(_STEADY, self._outage_is_over)
             except _MovedError:
@@ -147,6 +147,12 @@ class WakeUps:
         if message is None:
             raise TransportError(f"the server has been silent for {2 * _SILENCE:g} s")
         return message
+
+    def _take(self, message: Any) -> None:
+        try:
+            self._hear(message)
+        except (TypeError, ValueError, LookupError) as error:
+            raise TransportError(f"what the server sends is no message: {type(error).__name__}") from error
 
     def _hear(self, message: Sequence[Any]) -> None:
         kind, channel, *content = message

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from redis_mob.codec.inflating import MOST_BYTES
 from redis_mob.codec.payloads import Payload, read_payload
 from redis_mob.errors import SealKeyMissingError, SerializationError, StorageUnavailableError, shown
 from redis_mob.payloads.blobs import is_run_id
@@ -73,7 +74,7 @@ class PayloadCoder:
         """A payload as it is stored. Equal payloads give equal bytes, with one version of zstd."""
         clear, text = payload.whole[: payload.clear], payload.whole[payload.clear :]
         flags = 0
-        if self._compressor is not None and len(text) >= _LEAST_COMPRESSED:
+        if self._compressor is not None and _LEAST_COMPRESSED <= len(text) <= MOST_BYTES:
             short = self._compressor.compress(text)
             if len(short) < len(text):
                 flags, text = _COMPRESSED, short
@@ -155,7 +156,10 @@ class PayloadCoder:
     def _inflated(self, short: bytes) -> bytes:
         zstd = _zstd(self._namespace)
         try:
-            return zstd.ZstdDecompressor().decompress(short)
+            # the library makes room for as much as the beginning of the text says
+            if (length := zstd.frame_content_size(short)) > MOST_BYTES:
+                raise SerializationError(f"a compressed payload is damaged: it stands for {length:,} bytes")
+            return zstd.ZstdDecompressor().decompress(short, max_output_size=MOST_BYTES)
         except zstd.ZstdError as error:
             raise SerializationError(f"a compressed payload is damaged: {error}") from None
 

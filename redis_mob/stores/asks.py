@@ -14,6 +14,7 @@ from redis_mob.contracts import AskStore
 from redis_mob.errors import NotFoundError
 from redis_mob.models.ask import Answer, AskPlace, PendingAsk
 from redis_mob.models.checkpoint import MOST_CHECKPOINTS
+from redis_mob.stores.readable import readable
 
 _PAGE = 500
 """How many places one script reads."""
@@ -22,6 +23,7 @@ _GONE = -5
 """The reply of lua/asks/answer for an ask that is not pending."""
 
 
+@readable
 class RedisAskStore(AskStore):
     """The contract's `AskStore` on Redis; its docstrings say what holds."""
 

@@ -27,6 +27,7 @@ from redis_mob.models.budget import (
 )
 from redis_mob.models.model_usage import ModelUsageTotal
 from redis_mob.notifications.wakeups import WakeUps
+from redis_mob.stores.readable import readable
 
 _READ = 500
 """About how many records one script reads."""
@@ -41,6 +42,7 @@ _VERDICTS = {
 """What lua/budgets/reserve replies."""
 
 
+@readable
 class RedisBudgetStore(BudgetStore):
     """The contract's `BudgetStore` on Redis; its docstrings say what holds."""
 

@@ -15,11 +15,13 @@ from redis_mob.errors import NotFoundError
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.checkpoint import MOST_CHECKPOINTS, Checkpoint
 from redis_mob.models.execution import Execution, ExecutionKey
+from redis_mob.stores.readable import readable
 
 _READ = 500
 """About how many records of the index one script looks at."""
 
 
+@readable
 class RedisCheckpointStore(CheckpointStore):
     """The contract's `CheckpointStore` on Redis; its docstrings say what holds."""
 

@@ -27,11 +27,13 @@ from redis_mob.models.config import (
 )
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.config_feed import RedisConfigFeed
+from redis_mob.stores.readable import readable
 
 _EVERYTHING = 2**48
 """More documents than any server holds; a number that Lua can still add to another."""
 
 
+@readable
 class RedisConfigStore(WatchableConfigStore):
     """The contract's `WatchableConfigStore` on Redis; its docstrings say what holds.
 

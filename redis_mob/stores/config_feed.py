@@ -15,9 +15,11 @@ from redis_mob.models.config import ConfigChangeEvent
 from redis_mob.notifications.pushed_entries import Entry
 from redis_mob.notifications.subscription import Subscription
 from redis_mob.notifications.wakeups import WakeUps
+from redis_mob.stores.readable import readable
 from redis_mob.stores.streams import entries_of
 
 
+@readable
 class RedisConfigFeed(ConfigChangeNotifier):
     """The contract's `ConfigChangeNotifier` on Redis, for the namespaces that begin with `prefix`."""
 

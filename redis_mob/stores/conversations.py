@@ -31,6 +31,7 @@ from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun
 from redis_mob.stores.children import start_arguments
+from redis_mob.stores.readable import readable
 
 _PAGE = 100
 """How many items one script reads."""
@@ -62,6 +63,7 @@ async def release(client: Client, keys: Keys, run_id: str, conversation: str) ->
     return reply == Reply.WON
 
 
+@readable
 class RedisConversationStore(ConversationStore):
     """The contract's `ConversationStore` on Redis; its docstrings say what holds."""
 

@@ -29,9 +29,11 @@ from redis_mob.notifications.shared_log import SharedLog
 from redis_mob.notifications.subscription import PAGE, Subscription
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import cursor_argument, event_arguments, log_keys, order_text, stored_event
+from redis_mob.stores.readable import readable
 from redis_mob.stores.streams import cursor_of, entries_of
 
 
+@readable
 class RedisEventStore(MobEventStore):
     """The contract's `MobEventStore` on Redis; its docstrings say what holds."""
 

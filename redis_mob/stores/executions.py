@@ -61,6 +61,7 @@ from redis_mob.stores.conversations import keys_of
 from redis_mob.stores.debounces import RedisDebounces
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.labels import RedisLabels
+from redis_mob.stores.readable import readable
 from redis_mob.stores.schedule import aside_of, moves_of, service
 from redis_mob.stores.signals import RedisSignals
 from redis_mob.stores.workers import RedisWorkers
@@ -69,6 +70,7 @@ _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
 
 
+@readable
 class RedisExecutionStore(RedisChildren, RedisDebounces, RedisLabels, RedisSignals, RedisWorkers, ExecutionStore):
     """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
 

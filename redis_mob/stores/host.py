@@ -44,6 +44,7 @@ from redis_mob.models.host import (
     ScopeUpdate,
     VersionedHead,
 )
+from redis_mob.stores.readable import readable
 
 _FENCED, _GONE = 2, 3
 """What lua/host/commit.lua answers beside the codes that all scripts share; the one left is a row that was dropped."""
@@ -52,6 +53,7 @@ _READINGS = 20
 """How often rows are read that take several pages, if the scope changes between them."""
 
 
+@readable
 class RedisHostStore(HostStore):
     """The contract's `HostStore` on Redis; its docstrings say what holds."""
 

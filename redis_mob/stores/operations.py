@@ -37,6 +37,7 @@ from redis_mob.errors import NotFoundError, SerializationError
 from redis_mob.models.run_standing import RunStanding
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
+from redis_mob.stores.readable import readable
 
 _PLACES = 500
 """How many places of runs one script looks at; lua/operations/newest_places does not look at more."""
@@ -54,6 +55,7 @@ _MOST_BYTES = 500_000
 """Bytes of summaries after which a script reads no further run."""
 
 
+@readable
 class RedisOperationsStore(OperationsStore):
     """The contract's `OperationsStore` on Redis; its docstrings say what holds."""
 

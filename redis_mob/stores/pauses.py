@@ -18,6 +18,7 @@ from redis_mob.errors import NotDrivenError, NotFoundError, SerializationError, 
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.pause import Pause, PauseChange
 from redis_mob.stores.limited_entries import limited_entries
+from redis_mob.stores.readable import readable
 
 _RUNS = 200
 """How many runs one script reads."""
@@ -31,6 +32,7 @@ _LETTERS = "wsvt"
 """Which executions wait: by lua/lib/schedule those that wait, and suspects; by lua/lib/gates the same with limits."""
 
 
+@readable
 class RedisPauseStore(PauseStore):
     """The contract's `PauseStore` on Redis; its docstrings say what holds."""
 

@@ -20,11 +20,13 @@ from redis_mob.models.progress import KEPT_SECONDS, MOST_BYTES_OF_RUN, MOST_ENTR
 from redis_mob.notifications.run_messages import about_progress
 from redis_mob.notifications.wake_up_flag import WakeUpFlag
 from redis_mob.notifications.wakeups import WakeUps
+from redis_mob.stores.readable import readable
 
 _MOST_READ = 1_000_000
 """More entries than any run has."""
 
 
+@readable
 class RedisProgressStore(ProgressStore):
     """The contract's `ProgressStore` on Redis; its docstrings say what holds."""
 

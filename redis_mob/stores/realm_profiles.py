@@ -14,10 +14,12 @@ from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import RealmProfileStore, StoredRealmProfiles
 from redis_mob.errors import CasConflictError, NotFoundError, shown
 from redis_mob.models import Profile, StoredRealmProfile
+from redis_mob.stores.readable import readable
 
 _PROFILE = "name of a realm profile"
 
 
+@readable
 class RedisRealmProfileStore(RealmProfileStore):
     """The contract's `RealmProfileStore` on Redis; its docstrings say what holds."""
 

@@ -15,8 +15,10 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import RecordStore
 from redis_mob.contracts.records import Names, StoredRecords
+from redis_mob.stores.readable import readable
 
 
+@readable
 class RedisRecordStore(RecordStore):
     """The contract's `RecordStore` on Redis; its docstrings say what holds."""
 

@@ -44,6 +44,7 @@ from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.stores.event_arguments import order_text
 from redis_mob.stores.operations import RedisOperationsStore
+from redis_mob.stores.readable import readable
 
 _RUNS = 50
 """How many runs one script reads."""
@@ -58,6 +59,7 @@ _SAMPLES = 5
 """Of how many records of a key the server tells the memory; it takes the others to be like them."""
 
 
+@readable
 class RedisRetentionStore(RetentionStore):
     """The contract's `RetentionStore` on Redis; its docstrings say what holds."""
 

@@ -30,11 +30,13 @@ from redis_mob.models import (
 )
 from redis_mob.models.base import canonical_run_id
 from redis_mob.stores.event_arguments import event_arguments, log_keys, stored_event
+from redis_mob.stores.readable import readable
 
 if TYPE_CHECKING:
     from redis_mob.models.events import MobEvent, NewMobEvent
 
 
+@readable
 class RedisRunStore(MobRunStore):
     """The contract's `MobRunStore` on Redis; its docstrings say what holds."""
 

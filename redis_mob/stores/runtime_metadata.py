@@ -13,11 +13,13 @@ from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRe
 from redis_mob.models.base import same_model
 from redis_mob.security.identity import check_peer_ids
 from redis_mob.security.sealing import SecretCodec
+from redis_mob.stores.readable import readable
 from redis_mob.stores.resealing import reseal_all
 
 _MOB = "mob id"
 
 
+@readable
 class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
     """The contract's `MobRuntimeMetadataStore` on Redis; its docstrings say what holds.
 

@@ -25,12 +25,14 @@ from redis_mob.errors import SerializationError
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import DueSchedules, ScheduleRecord, StoredSchedule
 from redis_mob.notifications.wakeups import WakeUps
+from redis_mob.stores.readable import readable
 
 _NAME = "name of the schedule"
 _MOST = 1000
 """How many schedules one script takes."""
 
 
+@readable
 class RedisScheduleStore(ScheduleStore):
     """The contract's `ScheduleStore` on Redis; its docstrings say what holds."""
 

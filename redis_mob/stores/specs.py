@@ -12,10 +12,12 @@ from redis_mob.contracts import MobSpecStore
 from redis_mob.errors import SpecRevisionConflictError
 from redis_mob.models import MobDefinition, MobEvent, NewMobEvent
 from redis_mob.stores.event_arguments import event_arguments, log_keys, stored_event
+from redis_mob.stores.readable import readable
 
 _MOB = "mob id"
 
 
+@readable
 class RedisSpecStore(MobSpecStore):
     """The contract's `MobSpecStore` on Redis; its docstrings say what holds."""
 

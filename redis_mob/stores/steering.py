@@ -27,8 +27,10 @@ from redis_mob.stores.importing import RunImport
 from redis_mob.stores.limit_loads import limit_loads
 from redis_mob.stores.moving import RunMove
 from redis_mob.stores.queue_counts import queues
+from redis_mob.stores.readable import readable
 
 
+@readable
 class RedisSteeringStore(SteeringStore):
     """The contract's `SteeringStore` on Redis; its docstrings say what holds."""
 

@@ -10,10 +10,12 @@ from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.open_namespace import OpenNamespace
 from redis_mob.connection.retry import RetryPolicy
+from redis_mob.errors import RedisMobError, StorageUnavailableError, shortened, shown
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.payloads.settings import PLAIN, PayloadSettings
 from redis_mob.security.sealing import Secrets
 from redis_mob.stores.payloads import NamespacePayloads, open_payloads
+from redis_mob.stores.readable import UNREADABLE
 from redis_mob.stores.seal_keys import open_with_seal_keys
 
 if TYPE_CHECKING:
@@ -223,6 +225,14 @@ async def open_redis_storage(
         if client.has_namespace:
             await open_with_seal_keys(client, keys, secrets)
         return RedisStorage(client, keys, secrets, await open_payloads(client, keys, secrets, payloads))
+    except UNREADABLE as error:
+        await client.aclose()
+        if isinstance(error, RedisMobError):
+            raise
+        raise StorageUnavailableError(
+            f"cannot open namespace {shown(namespace)}: the server's replies cannot be read ({type(error).__name__}: "
+            f"{shortened(error)})"
+        ) from error
     except BaseException:
         await client.aclose()
         raise

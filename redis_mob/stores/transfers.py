@@ -25,11 +25,13 @@ from redis_mob.models.base import same_model
 from redis_mob.security.sealing import SecretCodec
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.events import RedisEventStore
+from redis_mob.stores.readable import readable
 from redis_mob.stores.runtime_metadata import opened_overlay, opened_supervisor
 
 _MOB = "mob id"
 
 
+@readable
 class RedisTransferStore(TransferStore):
     """The contract's `TransferStore` on Redis; its docstrings say what holds."""
 

@@ -39,6 +39,7 @@ from redis_mob.models.webhook import DeadLetter, StoredWebhook, Webhook, Webhook
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.security.sealing import SecretCodec
 from redis_mob.stores.events import RedisEventStore
+from redis_mob.stores.readable import readable
 
 _NAME = "name of the webhook"
 _PARTS = 5
@@ -46,6 +47,7 @@ _PAGE = 200
 """Letters that one script reads or moves."""
 
 
+@readable
 class RedisWebhookStore(WebhookStore):
     """The contract's `WebhookStore` on Redis; its docstrings say what holds."""
 

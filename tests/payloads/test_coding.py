@@ -57,6 +57,24 @@ def test_payload_1_long_texts_are_shorter() -> None:
     assert len(coder(PayloadSettings(seal=True)).coded(given)) < 150
 
 
+def test_payload_1_what_stands_for_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b"a" * 100_000
+    stored = coder(PayloadSettings()).coded(payload(text))
+    assert coder(PayloadSettings()).read(stored) == text
+    monkeypatch.setattr("redis_mob.payloads.coding.MOST_BYTES", 99_999)
+    with pytest.raises(SerializationError, match="a compressed payload is damaged: it stands for 100,000 bytes"):
+        coder(PayloadSettings()).read(stored)
+    assert text in coder(PayloadSettings()).coded(payload(text)), "what could not be read again is not compressed"
+
+
+def test_payload_1_a_beginning_that_announces_terabytes_makes_no_room() -> None:
+    announced = bytes.fromhex("28b52ffde0") + (2**42).to_bytes(8, "little")
+    stored = coder(PayloadSettings()).coded(payload(b"a" * 1_000))
+    begin = stored.index(MAGIC) + len(MAGIC) + 1
+    with pytest.raises(SerializationError, match="it stands for 4,398,046,511,104 bytes"):
+        coder(PayloadSettings()).read(stored[:begin] + announced)
+
+
 @pytest.mark.parametrize("settings", FORMS)
 def test_payload_3_equal_payloads_have_equal_bytes_and_others_have_not(settings: PayloadSettings) -> None:
     one, same, other = (coder(settings).coded(payload(text * 100)) for text in (b"ab", b"ab", b"ac"))

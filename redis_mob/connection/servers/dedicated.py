@@ -13,7 +13,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis_mob.connection.failures import ReplyLostError
 from redis_mob.connection.servers.driver_errors import refusal_of
 from redis_mob.connection.servers.driver_stream import take_stream
-from redis_mob.connection.servers.pipeline import NOTHING_YET, new_reader
+from redis_mob.connection.servers.reply_reader import NoReplyError, ReplyReader
 from redis_mob.connection.servers.requests import Part, packed
 
 
@@ -28,7 +28,7 @@ class DedicatedConnection(asyncio.Protocol):
         stream = take_stream(connection)
         self._keep = stream  # a stream that is collected closes its transport
         self._transport = stream.transport
-        self._reader = new_reader()
+        self._reader = ReplyReader()
         self._received: deque[Any] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._closed: str | None = None
@@ -68,12 +68,10 @@ class DedicatedConnection(asyncio.Protocol):
         self._end("the connection is closed")
 
     def data_received(self, data: bytes) -> None:
-        self._reader.feed(data)
         try:
-            while (reply := self._reader.gets()) is not NOTHING_YET:
-                self._received.append(reply)
-        except hiredis.ProtocolError as error:
-            self._end(f"the server does not speak the protocol: {error}")
+            self._reader.take(data, self._received.append)
+        except NoReplyError as error:
+            self._end(str(error))
         self._tell()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, ResponseError
 
 from redis_mob.connection.servers.address import ServerAddress, TcpAddress, UnixAddress
-from redis_mob.connection.servers.driver_stream import stream_of
+from redis_mob.connection.servers.driver_stream import HandshakeParser, stream_of
 from redis_mob.connection.servers.tls import Tls
 from redis_mob.errors import ValidationError
 
@@ -40,6 +40,7 @@ def new_connection(address: ServerAddress, connect_timeout: float) -> AnsweredCo
         "password": address.credentials.password,
         # RESP2, because receipts are spelled in bytes, int, None and lists, and hiredis reads nothing else from it
         "protocol": 2,
+        "parser_class": HandshakeParser,
         # none, because the channel has timeouts of its own, after which it keeps the connection
         "socket_timeout": None,
         "socket_connect_timeout": connect_timeout,

@@ -9,27 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-import hiredis
 from redis.asyncio.connection import AbstractConnection
 
 from redis_mob.connection.failures import PipelineClosedError
 from redis_mob.connection.servers.driver_stream import take_stream
-
-MAX_REPLY_BYTES = 512 * 1024 * 1024
-"""A longer reply is no answer to anything that this library asks: the connection is cut."""
-
-# no value of the protocol, so that no reply is taken for it: None is one
-NOTHING_YET = object()
-
-_reader = cast("Callable[..., Any]", hiredis.Reader)  # its stub does not know notEnoughData
-
-
-def new_reader() -> Any:
-    """A parser of replies, whose `gets` gives NOTHING_YET when there is no complete one."""
-    return _reader(notEnoughData=NOTHING_YET)
+from redis_mob.connection.servers.reply_reader import MAX_REPLY_BYTES, NoReplyError, ReplyReader
 
 
 class Pipeline(asyncio.Protocol):
@@ -39,9 +25,8 @@ class Pipeline(asyncio.Protocol):
         self._transport = transport
         self._keep = keep
         """The driver's writer, which closes the connection when it is collected as garbage."""
-        self._max_reply_bytes = max_reply_bytes
         self._loop = asyncio.get_running_loop()
-        self._reader = new_reader()
+        self._reader = ReplyReader(max_reply_bytes)
         self._unsent: list[bytes] = []
         self._replies_to_unsent = 0
         self._waiting: deque[asyncio.Future[Any]] = deque()
@@ -50,8 +35,6 @@ class Pipeline(asyncio.Protocol):
         """When each of these replies is overdue, by the time of the event loop."""
         self._alarm: asyncio.TimerHandle | None = None
         """When to look for overdue replies: one timer for all of them, because one for each costs more than to wait."""
-        self._incomplete = 0
-        """Bytes that came since the last complete reply, or more."""
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed: str | None = None
@@ -136,18 +119,11 @@ class Pipeline(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        self._reader.feed(data)
-        self._incomplete += len(data)
         try:
-            while (reply := self._reader.gets()) is not NOTHING_YET:
-                self._incomplete = 0
-                self._give(reply)
-        except hiredis.ProtocolError as error:
+            self._reader.take(data, self._give)
+        except NoReplyError as error:
             # it is not known where the next reply begins, so that none of the later ones can be trusted
-            return self.close(f"the server does not speak the protocol: {error}")
-        if self._incomplete > self._max_reply_bytes:
-            self.close(f"a reply has more than {self._max_reply_bytes} bytes")
-        return None
+            self.close(str(error))
 
     def connection_lost(self, exc: Exception | None) -> None:
         # after `close` the callers know its reason already, so that the loss that follows from it is not told

@@ -7,7 +7,7 @@ import logging
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from redis_mob.errors import RedisMobError
+from redis_mob.errors import RedisMobError, ValidationError
 from redis_mob.ui.access.authentication import Authentication, Caller
 from redis_mob.ui.access.headers import guarded
 from redis_mob.ui.access.hosts import check_host, check_origin
@@ -53,6 +53,8 @@ class AccessCheck:
 
         answer = guarded(sent)
         try:
+            if not scope["query_string"].isascii():
+                raise ValidationError("the query of the request is no ASCII text: write other characters as %XX")
             await self._app({**scope, CALLER: self._checked(HTTPConnection(scope))}, receive, answer)
         except RedisMobError as error:
             await failure(error)(scope, receive, answer)
