@@ -22,7 +22,7 @@ PROGRAMS = {
     "mcp": "from redis_mob.mcp import mcp_server\nfrom redis_mob.handlers import mcp_tools\nassert mcp_server",
     "metrics": (
         "from redis_mob.metrics.process_page import count_in_this_process, process_page\n"
-        "assert count_in_this_process() and process_page('').body is not None"
+        "assert count_in_this_process() and process_page('').text is not None"
     ),
     "openai-agents": (
         "from agents import Agent\nfrom redis_mob.handlers import openai_agent_tool, openai_agents\n"
