@@ -140,7 +140,7 @@ dist: $(VENV)/.installed-dev
 smoke: dist $(TOOLS)/.installed
 	for built in dist/*.whl dist/*.tar.gz; do $(BIN)/python -m tests.project.smoke "$$built" || exit 1; done
 	$(TOOLS)/bin/python -m tests.project.smoke_extras dist/*.whl
-	PIPX_HOME=$(TOOLS)/pipx $(TOOLS)/bin/pipx run --no-cache --spec dist/*.whl redis-mob --version
+	PIPX_HOME=$(abspath $(TOOLS)/pipx) $(TOOLS)/bin/pipx run --no-cache --spec dist/*.whl redis-mob --version
 
 reproducible: dist
 	$(BIN)/python -m tests.project.reproducible dist/*.whl dist/*.tar.gz

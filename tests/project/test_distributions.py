@@ -28,7 +28,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in tracked(ROOT):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tree / name)
-    for words in (["init", "-q"], ["add", "-f", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "c"]):
+    for words in (
+        ["init", "-q"],
+        ["add", "-f", "."],
+        ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "c"],
+    ):
         subprocess.run(["git", *words], cwd=tree, check=True)
     return tree
 

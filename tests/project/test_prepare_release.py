@@ -41,7 +41,9 @@ def test_another_version_than_a_newer_one_is_refused(version: str) -> None:
 
 def test_a_release_without_changes_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing under"):
-        prepared(FILES | {CHANGELOG: "# Changelog\n\n## [Unreleased]\n\n## [0.1.0]\n- a\n"}, __version__, "1.0.0", TODAY)
+        prepared(
+            FILES | {CHANGELOG: "# Changelog\n\n## [Unreleased]\n\n## [0.1.0]\n- a\n"}, __version__, "1.0.0", TODAY
+        )
 
 
 def test_the_classifier_is_that_of_the_version() -> None:
