@@ -28,9 +28,7 @@ def main(version: str) -> None:
         sys.exit(str(error))
     for name, text in changed.items():
         (ROOT / name).write_text(text, encoding="utf-8")
-    print(
-        f"look at `git diff`, commit, wait for the tests of that commit, then: git tag -s v{version} && git push --tags"
-    )
+    print(f"look at `git diff`, commit, let the tests of that commit pass, then push a tag v{version}")
 
 
 def prepared(files: dict[str, str], before: str, version: str, today: date) -> dict[str, str]:

@@ -61,7 +61,7 @@ def wheel_of_archive(archive: Path, folder: Path) -> list[Path]:
 
 
 def _built_in_clone(clone: Path, environment: dict[str, str], umask: int) -> list[Path]:
-    """What `make dist` leaves in a new clone of this commit, made with the Python and the build tools of this process."""
+    """What `make dist` leaves in a new clone of this commit, made with the build tools of this process."""
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True, umask=umask)
     for file in clone.glob("*/*"):
         os.utime(file, (0, umask * 10_000_000))

@@ -28,7 +28,10 @@ PROGRAMS = {
         "from agents import Agent\nfrom redis_mob.handlers import openai_agent_tool, openai_agents\n"
         "openai_agents(Agent(name='a'))"
     ),
-    "otel": "from redis_mob.telemetry.providers import set_spans\nimport redis_mob.telemetry.spans\nassert not set_spans()",
+    "otel": (
+        "import redis_mob.telemetry.instruments, redis_mob.telemetry.spans\n"
+        "from redis_mob.telemetry.providers import set_spans\nassert set_spans() is None"
+    ),
     "payloads": "from redis_mob.backup.file_format import _zstd\nassert _zstd().ZstdCompressor().compress(b'a' * 99)",
     "pydantic-ai": (
         "from pydantic_ai import Agent\nfrom redis_mob.handlers import pydantic_ai\n"

@@ -28,11 +28,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in tracked(ROOT):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tree / name)
-    for words in (
-        ["init", "-q"],
-        ["add", "-f", "."],
-        ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "c"],
-    ):
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "-f", "."], [*author, "commit", "-qm", "As it is"]):
         subprocess.run(["git", *words], cwd=tree, check=True)
     return tree
 

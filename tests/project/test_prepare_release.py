@@ -14,36 +14,39 @@ from tests.project.prepare_release import CHANGELOG, PROJECT, VERSION_FILE, deve
 from tests.project.release_notes import release_notes
 
 FILES = {name: text_of(name) for name in (VERSION_FILE, CHANGELOG, PROJECT)}
+FILES[CHANGELOG] = FILES[CHANGELOG].replace("## [Unreleased]\n", "## [Unreleased]\n\n- Something new.\n", 1)
+"""As they are, with something to tell, which the commit of a release does not have."""
+
 TODAY = date(2027, 1, 31)
+MAJOR, MINOR = (int(number) for number in __version__.split(".")[:2])
+NEXT_MAJOR, NEXT_MINOR = f"{MAJOR + 1}.0.0", f"{MAJOR}.{MINOR + 1}.0"
 
 
 def test_the_release_that_is_prepared_has_notes_and_the_same_version_everywhere() -> None:
-    unreleased = FILES[CHANGELOG].partition("## [Unreleased]\n")[2].partition("\n## ")[0].strip()
-    files = prepared(FILES | {CHANGELOG: FILES[CHANGELOG] + "\n- Something new.\n"}, __version__, "1.0.0", TODAY)
-    assert '\n__version__ = "1.0.0"\n' in files[VERSION_FILE]
-    assert release_notes("v1.0.0", "1.0.0", files[CHANGELOG]).startswith(unreleased)
-    assert "## [Unreleased]\n\n## [1.0.0] - 2027-01-31\n" in files[CHANGELOG]
+    files = prepared(FILES, __version__, NEXT_MAJOR, TODAY)
+    assert f'\n__version__ = "{NEXT_MAJOR}"\n' in files[VERSION_FILE]
+    assert release_notes(f"v{NEXT_MAJOR}", NEXT_MAJOR, files[CHANGELOG]).startswith("- Something new.")
+    assert f"## [Unreleased]\n\n## [{NEXT_MAJOR}] - 2027-01-31\n" in files[CHANGELOG]
     assert "Development Status :: 5 - Production/Stable" in tomllib.loads(files[PROJECT])["project"]["classifiers"]
 
 
 def test_nothing_else_is_changed() -> None:
-    files = prepared(FILES, __version__, "0.99.0", TODAY)
+    files = prepared(FILES, __version__, NEXT_MINOR, TODAY)
     assert files[PROJECT] == FILES[PROJECT]
-    assert files[VERSION_FILE].replace("0.99.0", __version__) == FILES[VERSION_FILE]
-    assert files[CHANGELOG].replace("\n## [0.99.0] - 2027-01-31\n", "", 1) == FILES[CHANGELOG]
+    assert files[VERSION_FILE].replace(NEXT_MINOR, __version__) == FILES[VERSION_FILE]
+    assert files[CHANGELOG].replace(f"\n## [{NEXT_MINOR}] - 2027-01-31\n", "", 1) == FILES[CHANGELOG]
 
 
-@pytest.mark.parametrize("version", ["0.0.9", __version__, "1.0", "1.0.0rc1", "v1.0.0", "1.00.0", "next"])
+@pytest.mark.parametrize("version", ["0.0.9", __version__, "99.0", "99.0.0rc1", "v99.0.0", "99.00.0", "next"])
 def test_another_version_than_a_newer_one_is_refused(version: str) -> None:
     with pytest.raises(ValueError, match=f"{version} is no version after {re.escape(__version__)}"):
         prepared(FILES, __version__, version, TODAY)
 
 
 def test_a_release_without_changes_is_refused() -> None:
+    changelog = "# Changelog\n\n## [Unreleased]\n\n## [0.1.0]\n- a\n"
     with pytest.raises(ValueError, match="nothing under"):
-        prepared(
-            FILES | {CHANGELOG: "# Changelog\n\n## [Unreleased]\n\n## [0.1.0]\n- a\n"}, __version__, "1.0.0", TODAY
-        )
+        prepared(FILES | {CHANGELOG: changelog}, __version__, "1.0.0", TODAY)
 
 
 def test_the_classifier_is_that_of_the_version() -> None:
