@@ -154,7 +154,8 @@ SERVICE ?= pypi
 audit: $(TOOLS)/.installed
 	$(TOOLS)/bin/uv venv --quiet --clear --python $(BIN)/python build/audit
 	$(TOOLS)/bin/uv pip install --quiet --python build/audit/bin/python --requirement pyproject.toml --all-extras
-	$(TOOLS)/bin/pip-audit --strict --vulnerability-service $(SERVICE) --path build/audit/lib/python*/site-packages
+	$(TOOLS)/bin/pip-audit --strict --vulnerability-service $(SERVICE) --path build/audit/lib/python*/site-packages || { \
+		echo 'No clean audit: see above. "Not found" of the first package, or no connection, means that $(SERVICE) is not reached.' >&2; exit 1; }
 
 lowest: $(TOOLS)/.installed
 	$(TOOLS)/bin/python -m tests.project.lowest build/lowest $(ARGS)
