@@ -11,8 +11,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -54,13 +56,10 @@ def main(folder: Path, tests: list[str]) -> None:
     sys.exit(subprocess.run([*pytest, *(tests or TESTS)], cwd=ROOT, check=False).returncode)
 
 
-def direct_requirements(project: dict[str, object]) -> Iterable[Requirement]:
+def direct_requirements(project: dict[str, Any]) -> Iterator[Requirement]:
     """What the package and its extras ask for, the package itself left out."""
-    dependencies, extras = project["dependencies"], project["optional-dependencies"]
-    assert isinstance(dependencies, list)
-    assert isinstance(extras, dict)
-    for wanted in (*dependencies, *(one for extra in extras.values() for one in extra)):
-        if (requirement := Requirement(str(wanted))).name != project["name"]:
+    for wanted in chain(project["dependencies"], *project["optional-dependencies"].values()):
+        if (requirement := Requirement(wanted)).name != project["name"]:
             yield requirement
 
 
