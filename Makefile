@@ -14,6 +14,9 @@
 #   make screenshots                          take the pictures of the page anew, in docs/pictures; it needs chromium
 #   make porcupine    [ARGS='--histories 3']  have recorded histories judged by Porcupine too; it needs Go
 #   make dist | smoke                         build the wheel and the source archive | and try them as installed
+#   make reproducible                         build them twice, as two machines would, and compare the bytes
+#   make sbom | audit                         list what the wheel brings along | look for known vulnerabilities in that
+#   make lowest       [ARGS=tests/cli]        run tests on the oldest releases of all dependencies
 #   make test-image  [IMAGE=redis:7.4]        run the conformance suite on a server of an image; it needs Docker
 #   make test-topologies                      run the tests of docker-compose.yml; they need Docker and Compose 2
 #   make test-docker                          both of these
@@ -22,6 +25,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# what makes and examines a release; apart, since what it installs changes which formats jsonschema checks
+TOOLS := build/tools
 export PARAMS ?= {}
 ARGS ?=
 IMAGE ?=
@@ -30,6 +35,7 @@ IMAGE ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness porcupine report simulate fuzz dist smoke clean
+.PHONY: reproducible sbom audit lowest
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -153,14 +159,33 @@ $(PEERS_NODE)/.installed: bench/peers/package.json
 screenshots: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.ui.browser.pictures docs/pictures
 
-# A wheel and a source archive, in dist/.
+# A wheel and a source archive, in dist/, of what is committed.
 dist: $(VENV)/.installed-dev
-	rm -rf dist
-	$(BIN)/python -m hatchling build -d dist
+	$(BIN)/python -m tests.project.distributions dist
 
-# Each of them is installed into an environment of its own, and used there.
-smoke: dist
-	for built in dist/*; do $(BIN)/python -m tests.project.smoke "$$built" || exit 1; done
+# Each of them is installed into an environment of its own, and used there; the wheel also with each extra, and by pipx.
+smoke: dist $(TOOLS)/.installed
+	for built in dist/*.whl dist/*.tar.gz; do $(BIN)/python -m tests.project.smoke "$$built" || exit 1; done
+	$(TOOLS)/bin/python -m tests.project.smoke_extras dist/*.whl
+	PIPX_HOME=$(abspath $(TOOLS)/pipx) $(TOOLS)/bin/pipx run --no-cache --spec dist/*.whl redis-mob --version
+
+reproducible: dist
+	$(BIN)/python -m tests.project.reproducible dist/*.whl dist/*.tar.gz
+
+sbom: dist $(TOOLS)/.installed
+	wheel=$$(echo dist/*.whl) && $(TOOLS)/bin/python -m tests.project.sbom "$$wheel" "$${wheel%-py3-none-any.whl}.cdx.json"
+
+# What is not known to the service counts as a finding, so that a service that is not reached is no clean audit.
+# SERVICE=osv asks another one than the package index.
+SERVICE ?= pypi
+audit: $(TOOLS)/.installed
+	$(TOOLS)/bin/uv venv --quiet --clear --python $(BIN)/python build/audit
+	$(TOOLS)/bin/uv pip install --quiet --python build/audit/bin/python --requirement pyproject.toml --all-extras
+	$(TOOLS)/bin/pip-audit --strict --vulnerability-service $(SERVICE) --path build/audit/lib/python*/site-packages || { \
+		echo 'No clean audit: see above. "Not found" of the first package, or no connection, means that $(SERVICE) is not reached.' >&2; exit 1; }
+
+lowest: $(TOOLS)/.installed
+	$(TOOLS)/bin/python -m tests.project.lowest build/lowest $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(PEERS) $(PEERS_NODE) build dist .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
@@ -188,4 +213,9 @@ $(VENV)/.installed-ui: pyproject.toml | $(VENV)/.created
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+$(TOOLS)/.installed: pyproject.toml | $(VENV)/.created
+	$(PYTHON) -m venv --without-pip $(TOOLS)
+	$(BIN)/python -m pip --python $(TOOLS)/bin/python install --quiet --group release
 	@touch $@

@@ -12,7 +12,7 @@ Agents SDK.
 Each makes a handler, for the mapping of handlers of a fleet. `mcp_tools` gives `chat` and `pydantic_ai` tools of an
 MCP server, and needs `pip install 'redis-mob[mcp]'`; `openai_agent_tool` makes an agent of the SDK a tool of another
 one. What an extra installs is imported when its name is first asked
-for here; if it is missing, ModuleNotFoundError says how to install it.
+for here; if it is missing, ModuleNotFoundError says how to install it. Decision 0067 says what is an extra.
 """
 
 from __future__ import annotations
