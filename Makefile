@@ -9,6 +9,8 @@
 #   make bench-check  [ARGS='--scenarios calls']  compare its ratios with those stored there
 #   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with the peers that install here
 #   make screenshots                          take the pictures of the page anew, in docs/pictures; it needs chromium
+#   make site                                 build the documentation site in build/site; it takes about a minute
+#   make test-site | site-links               look at each of its pages and links, and ask its search | ask other sites
 #   make dist | smoke                         build the wheel and the source archive | and try them as installed
 #   make test-image  [IMAGE=redis:7.4]        run the conformance suite on a server of an image; it needs Docker
 #   make test-topologies                      run the tests of docker-compose.yml; they need Docker and Compose 2
@@ -25,7 +27,7 @@ IMAGE ?=
 # The tests start thousands of processes: without bytecode each of them would compile the whole package, for a second.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness dist smoke clean
+.PHONY: demo demo-ui screenshots site test-site site-links test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness dist smoke clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -125,6 +127,18 @@ $(PEERS_NODE)/.installed: bench/peers/package.json
 
 screenshots: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.ui.browser.pictures docs/pictures
+
+SITE := build/site
+
+site: $(VENV)/.installed-dev
+	$(BIN)/python -m website.build --out $(SITE)
+
+# In a browser too, for which chromium is needed.
+test-site: site
+	REDIS_MOB_SITE=$(SITE) $(BIN)/python -m pytest -q tests/website/built $(ARGS)
+
+site-links: $(VENV)/.installed-dev
+	$(BIN)/python -m website.build --links
 
 # A wheel and a source archive, in dist/.
 dist: $(VENV)/.installed-dev
