@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from functools import cache
 from inspect import isclass, isfunction
@@ -89,6 +90,13 @@ def left_as_written(_app: Sphinx, _env: Any, node: pending_xref, shown: nodes.El
     return shown if node.get("said_in_passing") else None
 
 
+def without_builtins(_app: Sphinx, doctree: nodes.document) -> None:
+    """`type` or `bytes` in a signature is the one of Python, and not a field of that name."""
+    for link in list(doctree.findall(pending_xref)):
+        if link.get("refdomain") == "py" and hasattr(builtins, link["reftarget"]):
+            link.replace_self(link.children)
+
+
 def without_fields(
     _app: Sphinx, what: str, _name: str, value: Any, _options: Any, _signature: str, _returned: str
 ) -> tuple[str, None] | None:
@@ -114,6 +122,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("name", NameRole())
     app.connect("autodoc-process-docstring", as_markdown)
     app.connect("autodoc-process-signature", without_fields)
+    app.connect("doctree-read", without_builtins)
     app.connect("missing-reference", left_as_written)
     # all is imported now: autodoc would import with TYPE_CHECKING set, which some packages do not bear
     for page in read_api():
