@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+from sphinx.util.nodes import find_pending_xref_condition
 
 from website.api import read_api
 
@@ -94,7 +95,8 @@ def without_builtins(_app: Sphinx, doctree: nodes.document) -> None:
     """`type` or `bytes` in a signature is the one of Python, and not a field of that name."""
     for link in list(doctree.findall(pending_xref)):
         if link.get("refdomain") == "py" and hasattr(builtins, link["reftarget"]):
-            link.replace_self(link.children)
+            shown = find_pending_xref_condition(link, "resolved")
+            link.replace_self(shown.children if shown else link.children)
 
 
 def without_fields(
