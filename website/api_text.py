@@ -9,6 +9,8 @@ from typing import Any
 
 from website.api import ApiPage, Name
 
+_CALLED: tuple[Any, ...] = (property, staticmethod, classmethod)
+
 
 def as_text(page: ApiPage) -> str:
     """Signatures and docstrings of all names of a page."""
@@ -45,15 +47,10 @@ def _members(value: type, is_inherited: bool) -> Iterator[tuple[str, Any]]:
     """What a class has that is meant for others, and is documented."""
     seen: set[str] = set()
     for owner in value.__mro__ if is_inherited else (value,):
-        for member, kept in vars(owner).items():
-            is_callable = isinstance(kept, (property, staticmethod, classmethod)) or inspect.isroutine(kept)
-            if (
-                not member.startswith("_")
-                and is_callable
-                and owner is not object
-                and inspect.getdoc(kept)
-                and member not in seen
-            ):
+        for member in vars(owner) if owner is not object else ():
+            kept: Any = inspect.getattr_static(value, member)
+            is_meant = not member.startswith("_") and member not in seen
+            if is_meant and (isinstance(kept, _CALLED) or inspect.isroutine(kept)) and inspect.getdoc(kept):
                 seen.add(member)
                 yield member, kept
 
