@@ -35,7 +35,6 @@ html_baseurl = f"{SITE}/latest/"
 html_static_path = [str(HERE / "static")]
 html_css_files = ["site.css"]
 html_js_files = [("versions.js", {"type": "module"})]
-html_search_scorer = str(HERE / "static" / "scorer.js")
 html_show_sourcelink = False
 html_copy_source = False
 html_sidebars = {
