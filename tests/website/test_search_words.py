@@ -24,6 +24,6 @@ def test_the_scorer_has_the_keywords_of_all_pages(tmp_path: Path) -> None:
 
 
 def test_words_that_make_a_question_are_left_out() -> None:
-    asked = set(["what", "happens", "when", "how", "do", "i", "can"])
+    asked = {"what", "happens", "when", "how", "do", "i", "can"}
     assert asked <= QuestionSearch.stopwords
     assert not {"worker", "run", "cancel"} & QuestionSearch.stopwords
