@@ -33,6 +33,7 @@ html_theme = "furo"
 html_title = "redis_mob"
 html_baseurl = f"{SITE}/latest/"
 html_static_path = [str(HERE / "static")]
+html_favicon = str(HERE.parent / "redis_mob" / "ui" / "page" / "favicon.svg")
 html_css_files = ["site.css"]
 html_js_files = [("versions.js", {"type": "module"})]
 html_show_sourcelink = False
