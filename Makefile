@@ -13,6 +13,8 @@
 #   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with the peers that install here
 #   make screenshots                          take the pictures of the page anew, in docs/pictures; it needs chromium
 #   make porcupine    [ARGS='--histories 3']  have recorded histories judged by Porcupine too; it needs Go
+#   make site                                 build the documentation site in build/site; it takes about a minute
+#   make test-site | site-links               look at each of its pages and links, and ask its search | ask other sites
 #   make dist | smoke                         build the wheel and the source archive | and try them as installed
 #   make reproducible                         build them twice, as two machines would, and compare the bytes
 #   make sbom | audit                         list what the wheel brings along | look for known vulnerabilities in that
@@ -34,7 +36,7 @@ IMAGE ?=
 # The tests start thousands of processes: without bytecode each of them would compile the whole package, for a second.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness porcupine report simulate fuzz dist smoke clean
+.PHONY: demo demo-ui screenshots test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness porcupine report simulate fuzz site test-site site-links dist smoke clean
 .PHONY: reproducible sbom audit lowest
 .DEFAULT_GOAL := test
 
@@ -158,6 +160,18 @@ $(PEERS_NODE)/.installed: bench/peers/package.json
 
 screenshots: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.ui.browser.pictures docs/pictures
+
+SITE := build/site
+
+site: $(VENV)/.installed-dev
+	$(BIN)/python -m website.build --out $(SITE)
+
+# In a browser too, for which chromium is needed.
+test-site: site
+	REDIS_MOB_SITE=$(SITE) $(BIN)/python -m pytest -q tests/website/built $(ARGS)
+
+site-links: $(VENV)/.installed-dev
+	$(BIN)/python -m website.build --links
 
 # A wheel and a source archive, in dist/, of what is committed.
 dist: $(VENV)/.installed-dev

@@ -55,7 +55,7 @@ PURE = ("models", "kernel", "codec")
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-FOLDERS = ("redis_mob", "lua", "examples", "bench", "tests", "docs")
+FOLDERS = ("redis_mob", "lua", "examples", "bench", "tests", "docs", "website")
 PROSE = sorted(
     file
     for file in (*ROOT.glob("*.md"), *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*")))
