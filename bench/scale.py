@@ -31,7 +31,7 @@ from redis_mob.bench.meters import cpu_seconds
 from redis_mob.bench.scenarios.fleet import definition_of, nothing
 from redis_mob.bench.scenarios.runs import Swing, run_of
 from redis_mob.sharding import FleetOfNamespaces, spread_names
-from tests.support.cluster import Cluster, run_cluster
+from redis_mob.testing.servers.cluster import Cluster, run_cluster
 
 STEPS = 10
 """Parallel steps of each run."""

@@ -1,8 +1,8 @@
 """The version of this package, and of the layout of namespaces; the only place where they are written.
 
 The build and the command read the version here. It is not asked of importlib.metadata, which would read the files of
-the installation at every import. Decision 0068 says what the numbers of the version promise, decision 0069 what those of
-the layout mean, and who raises the one of a namespace.
+the installation at every import. Decision 0068 says what the numbers of the version promise, decision 0069 what those
+of the layout mean, and who raises the one of a namespace.
 """
 
 __version__ = "0.1.0"

@@ -9,10 +9,10 @@ from asyncio.subprocess import PIPE
 
 from redis_mob.connection.calls.spread_names import spread_names
 from redis_mob.sharding import NamespaceEvent
+from redis_mob.testing.servers.cluster import Cluster, slot_of
 from redis_mob.testing.waiting import take
 from tests.fleet.flows import FLOW
 from tests.sharding.fleets import fleet_of, names
-from tests.support.cluster import Cluster, slot_of
 
 KEYS = [f"order-{number}" for number in range(60)]
 

@@ -17,10 +17,10 @@ from redis_mob.fleet.step_context import StepContext
 from redis_mob.sharding import FleetOfNamespaces, NamespacesFailedError, merged_log
 from redis_mob.sharding.key_slots import preferred, slot_of_key
 from redis_mob.testing.samples.new_events import numbered
+from redis_mob.testing.servers.node import Node, started
 from redis_mob.testing.waiting import LONG, until
 from tests.fleet.flows import FLOW, mob, step
 from tests.sharding.fleets import fleet_of, names
-from tests.support.node import Node, started
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from redis_mob.fleet.run_start import is_of_key
 from redis_mob.sharding.cursors import log_cursor, places_of_log, places_of_runs, run_cursor
 from redis_mob.sharding.key_slots import KEY_SLOTS, preferred, slot_of_key
 from redis_mob.sharding.run_ids import MOST_NAMESPACES, number_in, random_run_id, run_id_of_key
-from tests.support.cluster import slot_of
+from redis_mob.testing.servers.cluster import slot_of
 
 NUMBERS = st.integers(0, MOST_NAMESPACES - 1)
 SLOT_RANGE = 16_384
