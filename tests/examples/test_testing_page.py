@@ -26,7 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_program_of_the_page_has_a_name() -> None:
-    assert len(PROGRAMS) == PAGE.count("```python\n") == 7
+    assert len(PROGRAMS) == PAGE.count("```python\n") == 8
 
 
 def test_the_tests_of_the_page_pass(project: Path) -> None:
