@@ -46,7 +46,7 @@ def with_atheris(
     name: str, run: Run, inputs: int, chosen_seed: int, folder: Path, end: Callable[[Figures], None]
 ) -> None:
     """Run so many inputs that atheris makes; it ends the process, so that `end` gets the figures before."""
-    import atheris  # pyright: ignore[reportMissingImports]
+    import atheris  # pyright: ignore[reportMissingModuleSource]
 
     figures = Figures()
 
