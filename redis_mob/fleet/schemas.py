@@ -98,6 +98,8 @@ def checked_schema(named: str, schema: Any) -> Any:
     """The same JSON schema as plain JSON. Raises ValidationError, which begins with what it is named, if it is none."""
     from jsonschema.exceptions import SchemaError
 
+    from redis_mob.fleet.schema_steps import PatternError
+
     try:
         if not isinstance(schema, dict | bool):
             raise ValueError(f"an object or a boolean is needed, not {shown(schema)}")
@@ -107,6 +109,8 @@ def checked_schema(named: str, schema: Any) -> Any:
         raise ValidationError(
             f"{named} is no valid JSON schema: {error.json_path}: {shortened(error.message)}"
         ) from None
+    except PatternError as error:
+        raise ValidationError(f"{named} is no valid JSON schema: {shortened(error)}") from None
     except (ValueError, RecursionError) as error:
         raise ValidationError(f"{named} is no JSON schema: {shortened(error)}") from None
     return plain
@@ -119,9 +123,13 @@ def read_schema(named: str, reference: str) -> Any:
     """
     from jsonschema.exceptions import SchemaError
 
+    from redis_mob.fleet.schema_steps import PatternError
+
     try:
         schema = _json(reference)
         _check(schema)
+    except PatternError as error:
+        raise DefinitionError(f"{named} is no valid JSON schema: {error}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise DefinitionError(f"{named} is neither a JSON schema nor a file that holds one: {error}") from error
     except SchemaError as error:

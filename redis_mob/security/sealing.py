@@ -244,7 +244,7 @@ class Unsealed:
                 "secrets of mobs are stored in clear, readable by every client that can read the server; pass a "
                 "seal_key to MobStorage.open to seal them",
                 UnsealedSecretsWarning,
-                stacklevel=4,  # the caller of the store
+                stacklevel=5,  # the caller of the store, above what tells unreadable replies (stores/readable.py)
             )
         return plaintext
 

@@ -18,6 +18,7 @@ import pytest
 import redis_mob
 from redis_mob import FlowSpec, MobRun
 from redis_mob.connection.failures import CallError, NotSentError
+from redis_mob.errors import WriteFailedError
 from redis_mob.fleet.outcome import Failed, NewAsk
 from redis_mob.models.execution import ExecutionKey
 from redis_mob.testing.history import Misfit, RecordedCall
@@ -57,6 +58,8 @@ SAMPLES: dict[str, Any] = {
     "Requestable | None": None,
     "Sequence[RecordedCall[C]]": [CALL],
     "Sequence[Misfit[C]]": [Misfit(CALL, "another answer")],
+    "Hashable": "a key",
+    "Mapping[str, RedisMobError]": {"namespace": WriteFailedError("why")},
 }
 """A value for each type that a constructor takes; a new type needs one here."""
 

@@ -247,7 +247,7 @@ def reads_the_same(element: bytes) -> bool:
 
 def test_bytes_behind_the_end_are_told() -> None:
     [element] = encode_inputs(RUN_ID, EVERY_INPUT)
-    with pytest.raises(ValueError, match="do not end where they say"):
+    with pytest.raises(ValueError, match="does not end where it says"):
         decode_inputs(RUN_ID, [element + element])
 
 

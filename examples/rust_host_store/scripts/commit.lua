@@ -148,8 +148,9 @@ end
 
 -- a count, and that many records as `take_record` reads them
 local function take_each(take_record)
-  local records = {}
-  for i = 1, tonumber(take()) do
+  local records, count = {}, tonumber(take())
+  if count > #ARGV then error('a count of ' .. count .. ' records is greater than there are arguments') end
+  for i = 1, count do
     records[i] = take_record()
   end
   return records
@@ -158,6 +159,7 @@ end
 local function take_list()
   local first, last = position + 2, position + 1 + ARGV[position + 1]
   position = last
+  if last > #ARGV then error('a list goes on behind the last argument') end
   if last - first < CHUNK then return { unpack(ARGV, first, last) } end
   local values = {}
   for at = first, last do values[at - first + 1] = ARGV[at] end

@@ -158,7 +158,8 @@ def _sha(text: str) -> str:
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def _scripts_root() -> Traversable:
+def scripts_root() -> Traversable:
+    """The folder of the scripts: in an installed wheel, or in a checkout."""
     installed = resources.files("redis_mob") / "lua"
     return installed if installed.is_dir() else Path(__file__).resolve().parents[3] / "lua"
 
@@ -166,7 +167,7 @@ def _scripts_root() -> Traversable:
 @cache
 def library() -> ScriptLibrary:
     """The scripts of this library: `redis_mob/lua` of an installed wheel, `lua` of a checkout."""
-    return ScriptLibrary(_scripts_root())
+    return ScriptLibrary(scripts_root())
 
 
 _once: dict[str, Script] = {}

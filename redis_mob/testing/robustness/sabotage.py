@@ -42,13 +42,13 @@ def sabotaged(saboteur: Saboteur, text: str) -> str:
 def _plant_in_script(saboteur: Saboteur) -> None:
     from redis_mob.connection.calls import scripts
 
-    original = scripts._scripts_root()  # pyright: ignore[reportPrivateUsage]
+    original = scripts.scripts_root()
     copied = Path(tempfile.mkdtemp(prefix="redis-mob-sabotage-"), "lua")
     atexit.register(shutil.rmtree, copied.parent, ignore_errors=True)
     shutil.copytree(str(original), copied)
     file = copied.parent / saboteur.file
     file.write_text(sabotaged(saboteur, file.read_text()))
-    scripts._scripts_root = lambda: copied  # pyright: ignore[reportPrivateUsage]
+    scripts.scripts_root = lambda: copied
     scripts.library.cache_clear()
     scripts.script.cache_clear()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from redis_mob.errors import Portable
 from redis_mob.fleet.step_context import Handler
 from redis_mob.flows.mob import Flow
 from redis_mob.models.definition import MobDefinition
@@ -17,7 +18,7 @@ from redis_mob.testing.simulation.telling import failure_text
 from redis_mob.testing.steps import given_flow
 
 
-class SimulationError(AssertionError):
+class SimulationError(Portable, AssertionError):
     """A simulation has broken a promise. Its text has the smallest schedule that still does.
 
     `seed` is the seed of the simulation.
