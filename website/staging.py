@@ -44,8 +44,9 @@ def stage(target: Path, root: Path = ROOT) -> Navigation:
 def staged(page: str, navigation: Navigation) -> str:
     """The text of a page as Sphinx reads it."""
     text = rewritten((navigation.root / page).read_text(encoding="utf-8"), page, navigation)
-    keywords = navigation.keywords.get(page, ())
-    head = f'---\nmyst:\n  html_meta:\n    keywords: "{", ".join(keywords)}"\n---\n' if keywords else ""
+    # Sphinx takes what stands between commas for one word
+    words = dict.fromkeys(" ".join(navigation.keywords.get(page, ())).split())
+    head = f'---\nmyst:\n  html_meta:\n    keywords: "{", ".join(words)}"\n---\n' if words else ""
     return f"{head}{text}{''.join(_toctrees(page, navigation))}"
 
 
