@@ -7,8 +7,7 @@ records cannot be brought back, say from a backup, accepting the loss makes what
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +15,10 @@ from redis_mob.codec.executions import decode_executions
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.run_heads import COUNTED, run_id_of_place
 from redis_mob.codec.runs import core_parts, decode_core
-from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.tokens import TokenKey
+from redis_mob.connection.calls.unopened_namespace import connected
 from redis_mob.connection.failures import TransportError
 from redis_mob.errors import NotFoundError, ReadFailedError, SerializationError, shown
 from redis_mob.kernel.completeness import missing_part
@@ -55,7 +55,7 @@ async def find_losses(url: str | None, namespace: str, run_id: str | None = None
     bad URL, name or id, StorageUnavailableError if the server cannot be reached, ReadFailedError if it refuses,
     SerializationError for a key of another type.
     """
-    async with _connected(url, namespace) as (client, keys):
+    async with connected(url, namespace) as (client, keys):
         if run_id is not None:
             return await _find_in_run(client, keys, run_id)
         return await losses_of(client, keys)
@@ -79,7 +79,7 @@ async def accept_losses(url: str | None, namespace: str, run_id: str | None = No
     Raises as `find_losses`, NotFoundError if there is no such namespace or run, WriteFailedError if the server refuses,
     OutcomeUnknownError if the reply was lost: then do it again.
     """
-    async with _connected(url, namespace) as (client, keys):
+    async with connected(url, namespace) as (client, keys):
         if run_id is not None:
             found = await _accept_in_run(client, keys, run_id)
         else:
@@ -155,14 +155,3 @@ def _run_call(keys: Keys, run_id: str) -> tuple[list[str], list[str]]:
 
 def _losses(reply: Sequence[Any]) -> list[Loss]:
     return [Loss(key.decode(), found.decode(errors="replace")) for key, found in reply]
-
-
-@asynccontextmanager
-async def _connected(url: str | None, namespace: str) -> AsyncGenerator[tuple[Client, Keys]]:
-    """A connection for a namespace that need not be sound enough to be opened."""
-    keys = Keys(namespace)
-    client = await connect(url, namespace)
-    try:
-        yield client, keys
-    finally:
-        await client.aclose()

@@ -6,9 +6,10 @@ from contextlib import suppress
 from uuid import uuid4
 
 from redis_mob.backup.live import LiveNamespace
-from redis_mob.backup.requests import connected, existing_namespace, meta_of, server_of, state_of
+from redis_mob.backup.requests import existing_namespace, meta_of, server_of, state_of
 from redis_mob.backup.restoring import RestoringNamespace, check_name
 from redis_mob.connection.calls.namespace_state import GIVEN_UP, MOVE, NamespaceState
+from redis_mob.connection.calls.unopened_namespace import connected
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import CasConflictError, MobStoreError, StorageUnavailableError, ValidationError, shown
 

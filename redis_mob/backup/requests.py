@@ -8,25 +8,16 @@ from typing import Any
 
 from redis.crc import key_slot
 
-from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.evalsha import KeyNames
 from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.namespace_state import NamespaceState, state_in
 from redis_mob.connection.calls.scripts import script
+from redis_mob.connection.calls.unopened_namespace import connected
 from redis_mob.connection.servers.requests import Part
 from redis_mob.connection.servers.server_info import fields_of
 from redis_mob.errors import NotFoundError, ReadFailedError, shown
-
-
-@asynccontextmanager
-async def connected(url: str, namespace: str) -> AsyncGenerator[tuple[Client, Keys]]:
-    """A server, and the keys that a namespace has there, which may be in any state. Raises as `connect`."""
-    client = await connect(url, namespace)
-    try:
-        yield client, Keys(namespace)
-    finally:
-        await client.aclose()
 
 
 @asynccontextmanager

@@ -9,9 +9,10 @@ from uuid import uuid4
 
 from redis_mob.backup.file_format import FORMAT, BackupFile, Header, Trailer, chain_of, new_backup
 from redis_mob.backup.live import Cut, LiveNamespace
-from redis_mob.backup.requests import connected, existing_namespace, state_of
+from redis_mob.backup.requests import existing_namespace, state_of
 from redis_mob.backup.restoring import RestoringNamespace, check_name, size_of
 from redis_mob.connection.calls.namespace_state import NamespaceState
+from redis_mob.connection.calls.unopened_namespace import connected
 from redis_mob.errors import MobStoreError, ValidationError, shortened, shown
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.version import __version__

@@ -6,22 +6,22 @@ A migration that was killed goes on where it was; of two at one time the later g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 from redis_mob.codec.run_heads import run_id_of_place
-from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
+from redis_mob.connection.calls.unopened_namespace import connected
 from redis_mob.errors import CasConflictError, SerializationError, ValidationError, shown
 from redis_mob.migration.namespace_format import (
     AT_ONCE,
     NamespaceFormat,
     Standing,
-    find_old_runs,
+    pages_of_runs,
     read_format,
 )
 from redis_mob.security.sealing import SealKeyring
@@ -49,7 +49,7 @@ async def check_migration(url: str | None, namespace: str) -> NamespaceFormat:
     Raises ValidationError for a bad URL or name, StorageUnavailableError if the server cannot be reached, NotFoundError
     if there is no such namespace, ReadFailedError, and SerializationError for a damaged one.
     """
-    async with _connected(url, namespace) as (client, keys):
+    async with connected(url, namespace) as (client, keys):
         return await read_format(client, keys)
 
 
@@ -69,7 +69,7 @@ async def migrate(
     SerializationError if records are lost, which counting would hide, SealKeyMissingError and SealKeyMismatchError,
     WriteFailedError, and OutcomeUnknownError if a reply was lost: then call it again.
     """
-    async with _connected(url, namespace) as (client, keys):
+    async with connected(url, namespace) as (client, keys):
         before = await read_format(client, keys)
         if before.standing is not Standing.NEEDED:
             return Migrated(before, before, 0)
@@ -94,12 +94,11 @@ class Migration:
         done, place = await self.begin()
         await self.count_namespace()
         changed = 0
-        while places := (await self._store.places_of_runs(place))[:PAGE]:
-            old = await find_old_runs(self._client, self._keys, places)
+        async for places, old in pages_of_runs(self._client, self._keys, place, PAGE):
             changed += sum(old)
             await self._count_runs([place for place, is_old in zip(places, old, strict=True) if is_old])
-            done, place = done + len(places), places[-1]
-            await self.keep_place(done, place)
+            done += len(places)
+            await self.keep_place(done, places[-1])
             self._progress(done)
         await self.finish()
         return changed
@@ -174,13 +173,3 @@ class Migration:
                 "one was"
             )
         return reply
-
-
-@asynccontextmanager
-async def _connected(url: str | None, namespace: str) -> AsyncGenerator[tuple[Client, Keys]]:
-    keys = Keys(namespace)
-    client = await connect(url, namespace)
-    try:
-        yield client, keys
-    finally:
-        await client.aclose()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -187,12 +187,19 @@ def _alive(now: int, flat: Sequence[bytes]) -> tuple[LiveMember, ...]:
 
 
 async def _old_runs(client: Client, keys: Keys) -> int:
-    store, after, number = RedisOperationsStore(client, keys), b"", 0
+    return sum([sum(old) async for _, old in pages_of_runs(client, keys)])
+
+
+async def pages_of_runs(
+    client: Client, keys: Keys, after: bytes = b"", most: int = AT_ONCE
+) -> AsyncGenerator[tuple[Sequence[bytes], Sequence[int]]]:
+    """The places of all runs behind one, `most` at a time, and of each of them what `find_old_runs` says."""
+    store = RedisOperationsStore(client, keys)
     while places := await store.places_of_runs(after):
-        for first in range(0, len(places), AT_ONCE):
-            number += sum(await find_old_runs(client, keys, places[first : first + AT_ONCE]))
+        for first in range(0, len(places), most):
+            page = places[first : first + most]
+            yield page, await find_old_runs(client, keys, page)
         after = places[-1]
-    return number
 
 
 async def find_old_runs(client: Client, keys: Keys, places: Sequence[bytes]) -> Sequence[int]:

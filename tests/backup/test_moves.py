@@ -7,14 +7,14 @@ from functools import partial
 
 import pytest
 
-from redis_mob.backup import requests
 from redis_mob.backup.live import LiveNamespace
 from redis_mob.backup.moving import abort_move, move
-from redis_mob.backup.requests import connected
 from redis_mob.backup.restoring import RestoringNamespace
+from redis_mob.connection.calls import unopened_namespace
 from redis_mob.connection.calls.client import connect
 from redis_mob.connection.calls.namespace_state import MOVE
 from redis_mob.connection.calls.scripts import script
+from redis_mob.connection.calls.unopened_namespace import connected
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import (
     CasConflictError,
@@ -35,7 +35,7 @@ FINISH = script("backup/finish_restore").sha.encode()
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests are sent once."""
-    monkeypatch.setattr(requests, "connect", partial(connect, retry=RetryPolicy(deadline=0)))
+    monkeypatch.setattr(unopened_namespace, "connect", partial(connect, retry=RetryPolicy(deadline=0)))
 
 
 def from_finish_on(first: Fault, then: Fault) -> Plan:
@@ -131,7 +131,7 @@ async def test_a_move_that_may_have_happened_is_left_when_it_has(source: str, re
 async def test_a_move_that_is_canceled_behind_its_cut_is_undone(
     source: str, redis7_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "connect", connect)  # the last write is tried again and again
+    monkeypatch.setattr(unopened_namespace, "connect", connect)  # the last write is tried again and again
     arrived = asyncio.Event()
 
     def plan(request: Request) -> Fault:

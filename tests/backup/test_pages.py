@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis.asyncio
 
-from redis_mob.backup.requests import connected
+from redis_mob.connection.calls.unopened_namespace import connected
 
 MOST = 50
 
