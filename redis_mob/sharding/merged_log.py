@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from redis_mob.errors import EpochChangedError, EventsTrimmedError, MobStoreError, SerializationError, ValidationError
+from redis_mob.errors import EpochChangedError, EventsTrimmedError, MobStoreError, SerializationError
 from redis_mob.models.events import MobEvent
 from redis_mob.operations.tailing import EventFilter
 from redis_mob.sharding.cursors import LogPlaces, log_cursor, places_of_log
@@ -194,8 +194,7 @@ async def merged_log(
 ) -> AsyncGenerator[MergedLog]:
     """The logs of namespaces as one until the block ends; with `all_of`, also of those that are added meanwhile."""
     places: LogPlaces = [None] * len(namespaces) if after is None else places_of_log(after)
-    if len(places) > len(namespaces) and await namespaces.numbered(len(places) - 1) is None:
-        raise ValidationError(f"after is of a fleet of {len(places)} namespaces, and this one has {len(namespaces)}")
+    await namespaces.require_places(places)
     EventFilter.of(None, wanted.mob, wanted.flow, wanted.kinds)  # what is wrong with it is said here
     log = MergedLog(wanted, places, follow=follow)
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from redis_mob.errors import MobStoreError, RedisMobError, ValidationError
+from redis_mob.errors import MobStoreError, RedisMobError
 from redis_mob.models.run_summary import RunSummary
 from redis_mob.operations.run_list import Conditions
 from redis_mob.sharding.cursors import RunPlaces, places_of_runs, run_cursor
@@ -148,6 +148,5 @@ async def _places(namespaces: Namespaces, shards: Sequence[Shard], after: str | 
         asked = {shard.number for shard in shards}
         return ["" if shard.number in asked else None for shard in namespaces]
     places = places_of_runs(after)
-    if len(places) > len(namespaces) and await namespaces.numbered(len(places) - 1) is None:
-        raise ValidationError(f"after is of a fleet of {len(places)} namespaces, and this one has {len(namespaces)}")
+    await namespaces.require_places(places)
     return places

@@ -183,6 +183,11 @@ class Namespaces:
             await self.refresh()
         return self._shards[number] if number < len(self._shards) else None
 
+    async def require_places(self, places: Sequence[object]) -> None:
+        """Raises ValidationError for the places of a cursor that knows of more namespaces than the table has."""
+        if len(places) > len(self) and await self.numbered(len(places) - 1) is None:
+            raise ValidationError(f"after is of a fleet of {len(places)} namespaces, and this one has {len(self)}")
+
     async def of_key(self, key: str) -> Shard:
         """The namespace of a key, which is the same for ever (contract: shards-2).
 

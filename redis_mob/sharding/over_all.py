@@ -75,11 +75,7 @@ class OverAll:
         self, ask: Callable[[FleetAdmin], Awaitable[T]], namespaces: Collection[str] | None = None
     ) -> dict[str, T]:
         """What `ask` gives for each namespace, by name; of all, or of these. It is called for 16 at a time."""
-
-        async def asked(shard: Shard) -> T:
-            return await ask(await shard.admin())
-
-        return await self._namespaces.all(asked, self._namespaces.chosen(namespaces))
+        return await self._namespaces.all(_by_admin(ask), self._namespaces.chosen(namespaces))
 
     async def runs(
         self,
@@ -177,7 +173,7 @@ class OverAll:
         return await self.each(lambda admin: admin.stats())
 
     async def prune(self, *, dry_run: bool = False, most: int | None = None) -> dict[str, PruneReport]:
-        """Apply the policies of each namespace once, to at most so many runs there; as `FleetAdmin.prune`."""
+        """Apply the policies of each namespace once, to at most `most` runs there; as `FleetAdmin.prune`."""
         return await self.each(lambda admin: admin.prune(dry_run=dry_run, most=most))
 
     async def pause_flow(self, mob_id: str, flow_id: str, reason: str | None = None) -> dict[str, bool]:
@@ -210,10 +206,7 @@ class OverAll:
     async def _asked_each(
         self, ask: Callable[[FleetAdmin], Awaitable[T]]
     ) -> tuple[dict[str, T], dict[str, RedisMobError]]:
-        async def asked(shard: Shard) -> T:
-            return await ask(await shard.admin())
-
-        return await self._namespaces.each(asked)
+        return await self._namespaces.each(_by_admin(ask))
 
     async def _at_run(self, run_id: str, act: Callable[[Shard], Awaitable[T]]) -> T:
         """What is done with a run, in the namespace that it is in (contract: shards-3)."""
@@ -243,3 +236,10 @@ class OverAll:
         if failures:
             raise NamespacesFailedError(failures)
         return None
+
+
+def _by_admin(ask: Callable[[FleetAdmin], Awaitable[T]]) -> Callable[[Shard], Awaitable[T]]:
+    async def asked(shard: Shard) -> T:
+        return await ask(await shard.admin())
+
+    return asked

@@ -13,7 +13,7 @@ from redis_mob.fleet.worker import SHARE_OF_OTHERS
 
 
 class SlotPool:
-    """So many slots, and the parts of the workers that share them.
+    """The slots of one process, and the parts of the workers that share them.
 
     Raises ValidationError for a number below 1.
     """
