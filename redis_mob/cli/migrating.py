@@ -16,7 +16,7 @@ from redis_mob.models.base import json_text
 from redis_mob.version import NAMESPACE_SCHEMA, __version__
 
 _OFTEN = 10_000
-"""After so many runs a line tells how far a migration is."""
+"""How many runs are migrated between two lines that tell the progress."""
 
 _ENDS = {
     Standing.CURRENT: ExitStatus.COMPLETED,

@@ -71,7 +71,7 @@ class Worker:
     `lease` is how long what it executes stays hidden from others when it is lost. A thread renews it, or, while a
     handler holds the interpreter, a process beside this one. A process that is stopped for longer loses what it
     executes to others.
-    It has so many slots of its own as `concurrency` says, unless `slots` are given, which others may have a part in.
+    It has `concurrency` slots of its own, unless `slots` are given, which it may share with other workers.
     `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
     What handlers tell while they are at work goes to `progress`, and what they call once to `checkpoints`; what their
     calls use is counted by `spending`; runs of `conversations` wait for their turn there; if these are given. Beside

@@ -127,7 +127,7 @@ async def check(
 
     It holds every call whose outcome is known, and of the others those that take effect in it. Raises
     NoSerialOrderError if there is none; UndecidedHistoryError, which is one too, if none was found after the model had
-    applied `limit` calls, by default 100,000 or fifty for each recorded one, or after so many seconds.
+    applied `limit` calls, by default 100,000 or fifty for each recorded one, or after `seconds`.
     """
     return await _check(history, model, limit=limit, seconds=seconds, part=None)
 

@@ -121,7 +121,7 @@ async def test_the_models_answer_as_the_storage_does(kind: str) -> None:
             call = beliefs.draw(kind, name, number)
             if random.random() < 0.3:
                 call = call._replace(expected=call.expected + random.randrange(2))
-            expected, state = await model.apply(state, call)
+            expected, state = model.apply(state, call)
             result = await KINDS[kind].perform(storage, call)
             assert result == expected, call
             beliefs.learn(call, result)

@@ -11,7 +11,7 @@ from redis_mob.connection.calls.keys import Keys
 
 
 def spread_names(prefix: str, number: int) -> tuple[str, ...]:
-    """So many names that begin alike, one in each of as many equal ranges of hash slots; always the same.
+    """`number` names with one prefix, one in each of `number` equal ranges of hash slots; always the same.
 
     Primaries that have equal ranges of slots get equally many of them, up to one. Where the names lie within their
     ranges is left to chance. Raises ValidationError for a prefix that no name can begin with, and a number below 1.

@@ -38,7 +38,7 @@ LIVE_OBJECTS = 6
 """Objects that are called about at a time: few, so that calls meet."""
 
 CALLS_OF_AN_OBJECT = 80
-"""After so many calls another object takes its place, so that the history of each can be searched through."""
+"""Calls about one object before another takes its place: a short history can be searched through."""
 
 _PAUSE = 0.01
 """Seconds between a failure and the next call."""
@@ -110,7 +110,7 @@ class Traffic:
         return self.outcomes["answered"]
 
     async def proceed(self, calls: int) -> None:
-        """Wait until so many more calls were answered, or a client has ended."""
+        """Wait until `calls` further calls were answered, or a client has ended."""
         wanted = self.acknowledged + calls
         await self._answer(lambda: self.acknowledged >= wanted)
 
@@ -269,8 +269,7 @@ class Traffic:
             return None, None
         self.outcomes["answered"] += 1
         self.answered = time.monotonic_ns()
-        if client in self._writes_first:
-            self._writes_first.discard(client)
+        self._writes_first.discard(client)
         return True, result
 
     async def _resolved(self, storage: Stores, token: str) -> bool | None:
@@ -350,6 +349,6 @@ def _name_of(kind: str, random: Random) -> str:
 
 @asynccontextmanager
 async def running(opening: Opening, *, seed: int, clients: int, operations: int) -> AsyncGenerator[Traffic]:
-    """Clients at work until the block ends; after so many calls they make those alone that are waited for."""
+    """Clients at work until the block ends; after `operations` calls they make only those that are waited for."""
     async with Traffic(opening, seed=seed, clients=clients, operations=operations) as traffic:
         yield traffic

@@ -26,7 +26,7 @@ from redis_mob.testing.robustness.runner import skipped
 from redis_mob.testing.robustness.verdict import Setting, Verdict
 
 CALLS_OF_A_RUN = 50
-"""About so many calls make up a run of the flow: of the operations of a setting, runs are made."""
+"""About how many calls one run of the flow makes: the operations of a setting divided by it are its runs."""
 
 WORKERS = 3
 LEASE = 1.5

@@ -23,7 +23,7 @@ class Append(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What a client read behind a cursor, at most so many events."""
+    """What a client read behind a cursor: at most `limit` events."""
 
     after: int
     limit: int

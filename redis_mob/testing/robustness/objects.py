@@ -84,7 +84,7 @@ class ObjectModel:
         """The state before the first call."""
         return self._state
 
-    async def apply(self, state: State, call: Call) -> tuple[object, State]:
+    def apply(self, state: State, call: Call) -> tuple[object, State]:
         """The answer to a call, and the state after it."""
         return KINDS[call.kind].answer(state, call)
 
@@ -251,7 +251,7 @@ class Beliefs:
         return Call(kind, name, operation, KINDS[kind].expects(state), number)
 
     def learn(self, call: Call, result: object) -> None:
-        """Take the answer to a call for what is there now."""
+        """Believe what the answer to a call says of its object."""
         if call.is_read:
             self._states[call.object] = cast("State", result)
         elif result is True or result == DONE:

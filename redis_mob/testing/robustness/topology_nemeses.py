@@ -20,8 +20,7 @@ def kill_primary(service: Service, cut_off: float, dying: Callable[[], None]) ->
     """Cut the replicas off for so many seconds, and then kill the primary; `dying` is called right before that.
 
     On one machine a replica has all writes at once. A network that fails first keeps the last ones back: the replicas
-    are
-    stopped, their connections to the primary are cut, and they go on when it is dead.
+    are stopped, their connections to the primary are cut, and they go on when it is dead.
     """
     primary, replicas = service.primary, service.replicas
     try:
