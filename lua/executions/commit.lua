@@ -1,7 +1,7 @@
 -- Commit one transition of a run: everything it changes, records and tells, or nothing (decision 0006).
 --
 -- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); gated, gate_times: those with limits (see lib/gates);
---        asks: what people are asked (see lib/asks); talked: of a run with a conversation conversing, conversations, conversation and items
+--        limits: how many executions of a role may be under way; asks: what people are asked (see lib/asks); talked: of a run with a conversation conversing, conversations, conversation and items
 --        (see lib/conversations)
 -- ARGV   cancel_requested: 0 or 1, as the transition saw it, and how often the run was moved, if it was; version: of the run as a decision saw it, '' for facts;
 --        reports_seen: how many a decision saw; new_reports: how many there are among facts; run_change: none for facts;
@@ -10,7 +10,7 @@
 --        flow, as queues name them, none without moves; messages: of what has changed for others
 --        Of execution changes: one without a next record leaves, groups are kept in the index, what is dropped are signals
 -- Reply  WON | HANDED_ON, if what it claims waits for others, since its worker is gone | LOST, also for one that begins an
---        execution of what is paused, or times out an ask that was answered
+--        execution of what is paused or has no room under a limit, or times out an ask that was answered
 -- Leaves all of it done. A terminal event that the log has already is not repeated.
 
 --- @include lib/replies
@@ -31,7 +31,7 @@
 
 --- @keys run frames loops executions inputs outputs steps step_outputs failures iterations index due ready queued
 --- @keys lost meta events event_identities events_by_time events_channel runs_channel cursors runs_by_status
---- @keys gated gate_times pauses debounces asks talked*
+--- @keys gated gate_times limits pauses debounces asks talked*
 --- @args expected_status next_status cancel_requested version reports_seen new_reports run_change:change*
 --- @args frame_changes:change* loop_changes:change* execution_changes:change* new_inputs* new_outputs:output*
 --- @args step_rows:step_row* step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row*
@@ -84,12 +84,16 @@ if #moves > 0 then
   -- mostly nothing is there: then it is not asked for each execution
   if redis.call('HLEN', lost) == 0 then lost = nil end
   expect_sorted_sets(ready, queued)
-  if has_gates(moves) then
-    expect_sorted_sets(gated, gate_times)
-    if not may_claim(gated, lost, moves) then
-      expect_whole('ZCARD', gated)
-      return LOST
+  for _, move in ipairs(moves) do
+    if move.has_gates then
+      expect_sorted_sets(gated, gate_times)
+      break
     end
+  end
+  if not may_claim(queued, gated, limits, lost, moves) then
+    expect_whole('ZCARD', queued)
+    expect_whole('ZCARD', gated)
+    return LOST
   end
 end
 expect_sorted_sets(due)

@@ -1,4 +1,5 @@
--- Where a queue ends in an entry of the schedule: it has four parts, each behind its length in four bytes.
+-- Where a queue ends in an entry of the schedule: it has four parts, each behind its length in four bytes. The first two,
+-- mob and role, are what a limit of a role is named by.
 
 local QUEUE_PARTS = 4
 

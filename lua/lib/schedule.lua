@@ -10,6 +10,7 @@
 --- @include lib/announce
 --- @include lib/arguments
 --- @include lib/chunks
+--- @include lib/counters
 --- @include lib/fleet_clock
 --- @include lib/gates
 --- @include lib/lexical_order
@@ -91,13 +92,6 @@ local function finder_of_gone(lost)
   end
 end
 
-local function has_gates(moves)
-  for _, move in ipairs(moves) do
-    if move.has_gates then return true end
-  end
-  return false
-end
-
 -- whether a worker gets one that it did not hold before
 local function any_begins(moves)
   for _, move in ipairs(moves) do
@@ -110,13 +104,29 @@ local function holder_of(move)
   return string.match(move.to, '^h(%Z*)')
 end
 
--- Whether all that is claimed was taken: who took an execution with limits may come too late for it, when another one has
--- its place.
-local function may_claim(gated, lost, moves)
-  local is_gone = finder_of_gone(lost)
+-- Whether all that is claimed was taken. What a worker was given and does not claim in time waits again, so that it may come
+-- too late for an execution that is bounded: others may have its place.
+local function may_claim(queued, gated, limits, lost, moves)
+  local is_gone, late = finder_of_gone(lost), {}
   for _, move in ipairs(moves) do
-    local holder = move.has_gates and holder_of(move)
-    if holder and not is_gone(holder) and not is_counted(gated, lane_of(move.entry), move.entry) then return false end
+    local entry, holder = move.entry, (move.has_gates or move.is_limited) and holder_of(move)
+    if holder and not is_gone(holder) then
+      if move.has_gates and not is_counted(gated, lane_of(entry), entry) then return false end
+      if move.is_limited and not redis.call('ZSCORE', queued, 'l' .. entry) then
+        local role = string.sub(entry, 1, part_end(entry, part_end(entry, 1) + 1))
+        late[role] = (late[role] or 0) + 1
+      end
+    end
+  end
+  for role, number in pairs(late) do
+    local limit = redis.call('HGET', limits, role)
+    if limit then
+      --- @include lib/damage
+      local most = number_in(limit) or damaged(limits, 'a limit is no number: ' .. string.sub(limit, 1, 40))
+      if redis.call('ZLEXCOUNT', queued, '[l' .. role, '[l' .. role .. '\255') + number > most then return false end
+    else
+      expect_whole('HLEN', limits)
+    end
   end
   return true
 end
@@ -174,7 +184,8 @@ local function make_moves(ready, queued, lost, gated, gate_times, moves, hold)
       handed_on[#handed_on + 1], handed_on[#handed_on + 2] = entry, loss_record('l', NOW, holder, '')
       is_held, to, move.at = false, 'w', 0
     end
-    if move.is_limited and not is_held then not_queued[#not_queued + 1] = 'l' .. entry end
+    -- also where its run knows of no limit: the role may have got one since
+    if move.from ~= '' and not is_held then not_queued[#not_queued + 1] = 'l' .. entry end
     if is_held then
       times[#times + 1], times[#times + 2] = move.at - CLAIMED, entry
     elseif to == 'w' and tonumber(move.at) > NOW then

@@ -23,7 +23,7 @@ from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, de
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.failure_log import log_failure
 from redis_mob.fleet.items import ItemsUnreadError
-from redis_mob.fleet.late_claims import limited_claims, without_late
+from redis_mob.fleet.late_claims import handed_on, limited_claims, without_late
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.pausing import held_back
 from redis_mob.fleet.reports import Reports
@@ -156,14 +156,17 @@ class RunDriver:
         for one in begun:
             self._begin(one)
 
-    async def _claimed_after_all(self, view: RunView) -> list[ExecutionKey]:
-        """What was claimed by a commit whose outcome was not known, and is still held by this worker."""
-        claimed = [key for key, execution in self._unsure.items() if view.executions.get(key) == execution]
-        if claimed:
-            held = await self._services.store.held(self._services.presence.id)
-            claimed = [key for key in claimed if (self._run_id, key) in held]
+    async def _claimed_after_all(self, view: RunView, claims: list[Claim]) -> list[ExecutionKey]:
+        """What was claimed by a commit whose outcome was not known, and is still held by this worker.
+
+        What it does not hold was handed on: the claims of it say so afterwards.
+        """
+        claimed = {key: one for key, one in self._unsure.items() if view.executions.get(key) == one}
+        held = await self._services.store.held(self._services.presence.id) if claimed else ()
+        lost = {key: one for key, one in claimed.items() if (self._run_id, key) not in held}
+        claims[:] = [handed_on(one, lost.get(one.key), view.now) for one in claims]
         self._unsure = {}  # not before the storage has answered: if it fails, it is asked again
-        return claimed
+        return [key for key in claimed if key not in lost]
 
     def _without_late(self, claims: list[Claim], begun: Sequence[Begun], lost: int) -> list[Claim]:
         """The claims to go on with after `lost` commits were lost."""
@@ -193,7 +196,7 @@ class RunDriver:
         self._view = view
         if claims:
             self._limited = limited_claims(view, claims)
-        claimed = await self._claimed_after_all(view)
+        claimed = await self._claimed_after_all(view, claims)
         services.slots.take(len(set(claimed).difference(claim.key for claim in claims)))
         begun += self._begun.of(view, definition, claimed)
         if view.pauses and not await self._put_aside(view, claims):

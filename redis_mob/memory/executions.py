@@ -122,7 +122,8 @@ class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, Memory
             key: Schedule.entry(transition.run, key, execution, transition.before.launch)
             for key, execution in transition.executions.items()
         }
-        if not all(content.schedule.may_claim(entries[key], one) for key, one in transition.executions.items()):
+        moved = {entries[key]: execution for key, execution in transition.executions.items()}
+        if not content.schedule.may_claim(moved, transition.before.launch.max_concurrency):
             return Commit.LOST
         if content.pauses_of(stored) and any(transition.begun):
             return Commit.LOST

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -92,11 +92,24 @@ class Schedule:
         lease = execution.lease
         return execution.status is ExecutionStatus.LEASED and lease is not None and lease.owner in self._gone
 
-    def may_claim(self, entry: Entry, execution: Execution) -> bool:
-        """Whether a commit may have this execution under way: it was taken, and nothing else has its place."""
+    def may_claim(self, moved: Mapping[Entry, Execution], limited: Collection[str]) -> bool:
+        """Whether a commit may have these under way: they were taken, or nothing else has their place.
+
+        `limited` are the roles that have a limit as their run knows it.
+        """
+        claimed = [entry for entry, execution in moved.items() if self._is_claimed(execution)]
+        late = Counter(entry.role for entry in claimed if entry.role[1] in limited and entry not in self._counted)
+        return all(self._gates.may_claim(entry, entry.gates) for entry in claimed) and all(
+            role not in self.limits or self._counted_of(role) + number <= self.limits[role]
+            for role, number in late.items()
+        )
+
+    def _is_claimed(self, execution: Execution) -> bool:
         lease = execution.lease
-        is_held = execution.status is ExecutionStatus.LEASED and lease is not None and lease.owner not in self._gone
-        return not is_held or self._gates.may_claim(entry, entry.gates)
+        return execution.status is ExecutionStatus.LEASED and lease is not None and lease.owner not in self._gone
+
+    def _counted_of(self, role: tuple[str, str]) -> int:
+        return sum(entry.role == role for entry in self._counted)
 
     def set_aside(self, run_ids: Collection[str]) -> None:
         """Put aside what these runs have waiting; what is overdue waits to be ended."""
@@ -139,7 +152,7 @@ class Schedule:
         self._lost.pop(entry, None)
         was_held = self._holders.pop(entry, None) is not None
         lease = execution.lease
-        if entry.gates and self.may_claim(entry, execution) and execution.status is ExecutionStatus.LEASED:
+        if self._is_claimed(execution):
             self._gates.claim(entry, entry.gates, now)
         if lease is None or lease.owner in self._gone:
             if was_held:
@@ -362,7 +375,7 @@ class Schedule:
 
     def _has_room(self, queue: Queue) -> bool:
         limit = self.limits.get(queue[:2])
-        return limit is None or sum(entry.role == queue[:2] for entry in self._counted) < limit
+        return limit is None or self._counted_of(queue[:2]) < limit
 
     def _is_suspect(self, entry: Entry) -> bool:
         loss = self._lost.get(entry)

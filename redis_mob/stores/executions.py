@@ -172,6 +172,7 @@ class RedisExecutionStore(RedisChildren, RedisDebounces, RedisLabels, RedisSigna
                 self._keys.runs_by_status,
                 self._keys.gated,
                 self._keys.gate_times,
+                self._keys.limits,
                 self._keys.pauses,
                 self._keys.debounces,
                 self._keys.asks,

@@ -79,6 +79,38 @@ async def test_a_worker_that_was_let_go_of_before_it_claimed_executes_nothing_of
     assert (execution.attempt, execution.lost) == (1, 0)
 
 
+async def test_a_claim_that_was_handed_on_counts_no_attempt_when_its_reply_is_lost(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that was let go of is given its own executions anew, and the reply that what it claims was handed on is
+    lost."""
+    executions, attempts = storage.executions, list[int]()
+    commit, lost = executions.commit, list[Commit]()
+
+    async def without_reply(transition: Transition) -> Commit:
+        ended = await commit(transition)
+        if ended is Commit.HANDED_ON and not lost:
+            lost.append(ended)
+            raise OutcomeUnknownError("the reply was lost", "token")
+        return ended
+
+    async def handler(ctx: StepContext) -> int:
+        attempts.append(ctx.attempt)
+        if attempts == [1, 1]:
+            [worker] = await executions.workers()
+            await executions.leave_workers(worker.record.id, is_orderly=False)
+        if ctx.attempt == 1:
+            await asyncio.Event().wait()
+        return ctx.attempt
+
+    monkeypatch.setattr(executions, "commit", without_reply)
+    monkeypatch.setattr(run_driver, "RETRY_SECONDS", 0.001)
+    run = await run_flow(storage, mob({"a": step()}), handler, members={"worker": 2}, lease=timedelta(hours=1))
+    assert run.status is MobRunStatus.COMPLETED
+    assert lost == [Commit.HANDED_ON]
+    assert attempts == [1, 1, 2, 2]
+
+
 async def test_an_error_that_comes_when_leaving_is_given_up_is_not_logged_by_asyncio(
     storage: MobStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,11 @@ def test_no_seed_breaks_a_promise(first: int) -> None:
     assert broken == {}
 
 
+@pytest.mark.parametrize("seed", [3420, 6482, 6523, 7179])
+def test_seeds_that_have_found_a_fault_of_the_fleet_hold(seed: int) -> None:
+    assert simulate_seed(seed).violations == ()
+
+
 def test_a_seed_is_the_same_in_each_process_with_other_hashes_of_texts() -> None:
     printed = {
         subprocess.run(

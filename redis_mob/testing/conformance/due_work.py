@@ -6,10 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 from redis_mob.contracts import ExecutionStore, MobRunStore
+from redis_mob.fleet import engine
+from redis_mob.fleet.engine import Claimant
 from redis_mob.models.due_work import DueWork
-from redis_mob.models.execution import EVERYTHING, OVERDUE, ExecutionStatus, HowLost, Left, Serves
+from redis_mob.models.execution import EVERYTHING, OVERDUE, Claim, ExecutionStatus, HowLost, Left, Serves
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import Commit
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
@@ -23,6 +26,7 @@ from redis_mob.testing.samples.driven_runs import (
     a_worker,
     keys_of,
     launched,
+    must,
     pending,
     started,
     waiting,
@@ -185,6 +189,45 @@ class TestDueWork(Guarantee):
         assert len((await _taken(executions, keep=MOMENT)).executions) == 1
         again = await _at_last(lambda: _taken(executions), lambda work: work.executions)
         assert len(again.executions) == 1
+
+    async def test_a_claim_that_comes_late_leaves_its_place_to_what_was_taken_meanwhile(
+        self, executions: ExecutionStore
+    ) -> None:
+        limit = {"worker": 1}
+        runs = [await started(executions, ONE_STEP, max_concurrency=limit) for _ in range(2)]
+        [late] = (await _taken(executions, keep=MOMENT)).executions
+        [taken] = (await _at_last(lambda: _taken(executions), lambda work: work.executions)).executions
+        assert late.run_id != taken.run_id  # each run in its turn
+        late_run, taken_run = sorted(runs, key=lambda run: run.run_id != late.run_id)
+        claim = late_run.claimed(await late_run.view(), late.key)
+        assert await executions.commit(claim) is Commit.LOST
+        await taken_run.claim(taken.key)
+        assert await executions.commit(claim) is Commit.LOST
+        await taken_run.settle(taken.key)
+        assert await executions.commit(claim) is Commit.WON
+        assert (await _taken(executions)).executions == ()
+
+    async def test_a_claim_that_comes_late_takes_a_place_that_is_free(self, executions: ExecutionStore) -> None:
+        limit = {"worker": 1}
+        run = await started(executions, ONE_STEP, members=2, max_concurrency=limit)
+        view = await run.view()
+        first, second = keys_of(view)
+        claims, claimant = (Claim(first), Claim(second)), Claimant("one")
+        both = engine.note(view, run.definition, claims=claims, claimant=claimant, random=Random(0)).transition
+        assert await executions.commit(must(both)) is Commit.LOST
+        await run.claim(first)
+        assert (await _taken(executions)).executions == ()
+        await run.settle(first)
+        assert [one.key for one in (await _taken(executions)).executions] == [second]
+
+    async def test_a_run_that_knows_no_limit_gives_its_place_back(self, executions: ExecutionStore) -> None:
+        before = await started(executions, ONE_STEP)
+        after = await started(executions, ONE_STEP, max_concurrency={"worker": 1})
+        for _ in range(2):
+            [due] = (await _taken(executions)).executions
+            run = before if due.run_id == before.run_id else after
+            await run.claim(due.key)
+            await run.settle(due.key)
 
     async def test_a_run_of_which_something_was_reported_is_left_to_its_leader_for_a_while(
         self, executions: ExecutionStore
