@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -43,6 +45,44 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     would see its connections, threads and warnings."""
     is_of_browser = collection_path == Path(__file__).parent / "ui" / "browser"
     return True if is_of_browser and "PYTEST_XDIST_WORKER" in os.environ else None
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave alone what stays until the end: a gigabyte of tests, which it would walk through
+    again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+class ForgottenExceptions(logging.Handler):
+    """What asyncio logs of exceptions that nothing has awaited, when their task or future is collected."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the message alone: the exception would hold the frames of the test."""
+        message = record.getMessage()
+        if "was never retrieved" in message:
+            self.said.append(message + (f": {record.exc_info[1]!r}" if record.exc_info else ""))
+
+
+@pytest.fixture(scope="session")
+def forgotten() -> Iterator[ForgottenExceptions]:
+    """Listens to asyncio's log while tests run."""
+    handler = ForgottenExceptions()
+    logging.getLogger("asyncio").addHandler(handler)
+    yield handler
+    logging.getLogger("asyncio").removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
+def no_exception_is_forgotten(forgotten: ForgottenExceptions) -> Iterator[None]:
+    """An exception of a task that nothing awaits fails the test in which it comes to light, or the next one."""
+    yield
+    said, forgotten.said = forgotten.said, []
+    assert not said
 
 
 @pytest.hookimpl(wrapper=True)

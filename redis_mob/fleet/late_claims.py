@@ -1,11 +1,10 @@
-"""What becomes of claims for which a worker comes too late (contract: executions-15, engine-62). Pure."""
+"""Which claims of executions with limits a worker gives up, because it came too late (contract: engine-62). Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
 
-from redis_mob.models.execution import Claim, Execution, ExecutionKey, HowLost, Loss
+from redis_mob.models.execution import Claim, ExecutionKey
 from redis_mob.models.transition import RunView
 
 MOST_LOST_CLAIMS = 3
@@ -28,15 +27,3 @@ def limited_claims(view: RunView, claims: Iterable[Claim]) -> frozenset[Executio
 def without_late(claims: list[Claim], limited: Collection[ExecutionKey], lost: int) -> list[Claim]:
     """The claims to go on with after `lost` commits were lost."""
     return claims if lost % MOST_LOST_CLAIMS else [claim for claim in claims if claim.key not in limited]
-
-
-def handed_on(claim: Claim, execution: Execution | None, now: datetime) -> Claim:
-    """The claim of an execution that this worker has claimed before, as here, and that was handed on at once, since the
-    worker had been let go of.
-
-    That attempt was not begun, so that the next claim does not count another one, as it would by how the execution was
-    lost before.
-    """
-    if execution is None or execution.lease is None:
-        return claim
-    return claim._replace(loss=Loss(HowLost.HANDED_BACK, execution.lease.owner, "", now))

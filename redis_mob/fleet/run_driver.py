@@ -23,7 +23,7 @@ from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, de
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.failure_log import log_failure
 from redis_mob.fleet.items import ItemsUnreadError
-from redis_mob.fleet.late_claims import handed_on, limited_claims, without_late
+from redis_mob.fleet.late_claims import limited_claims, without_late
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.pausing import held_back
 from redis_mob.fleet.reports import Reports
@@ -74,6 +74,8 @@ class RunDriver:
         self._unread: ItemsUnreadError | None = None
         self._unsure: dict[ExecutionKey, Execution] = {}
         """What a commit was to claim whose outcome is not known."""
+        self._unsure_claims: tuple[Claim, ...] = ()
+        """The claims that the commit was made of."""
         self._limited: frozenset[ExecutionKey] = frozenset()
         """Claims of executions that have limits."""
         self._failed: dict[tuple[ExecutionKey, int], FailedAttempt] = {}
@@ -159,14 +161,19 @@ class RunDriver:
     async def _claimed_after_all(self, view: RunView, claims: list[Claim]) -> list[ExecutionKey]:
         """What was claimed by a commit whose outcome was not known, and is still held by this worker.
 
-        What it does not hold was handed on: the claims of it say so afterwards.
+        What it has lost again is left to the schedule, which gives it out with how it was lost.
         """
-        claimed = {key: one for key, one in self._unsure.items() if view.executions.get(key) == one}
-        held = await self._services.store.held(self._services.presence.id) if claimed else ()
-        lost = {key: one for key, one in claimed.items() if (self._run_id, key) not in held}
-        claims[:] = [handed_on(one, lost.get(one.key), view.now) for one in claims]
-        self._unsure = {}  # not before the storage has answered: if it fails, it is asked again
-        return [key for key in claimed if key not in lost]
+        claimed = [key for key, execution in self._unsure.items() if view.executions.get(key) == execution]
+        if claimed:
+            held = await self._services.store.held(self._services.presence.id)
+            lost = {key for key in claimed if (self._run_id, key) not in held}
+            kept = [one for one in claims if one.key not in lost or one not in self._unsure_claims]
+            self._services.slots.give_back(len(claims) - len(kept))
+            claims[:] = kept
+            claimed = [key for key in claimed if key not in lost]
+        # not before the storage has answered: if it fails, it is asked again
+        self._unsure, self._unsure_claims = {}, ()
+        return claimed
 
     def _without_late(self, claims: list[Claim], begun: Sequence[Begun], lost: int) -> list[Claim]:
         """The claims to go on with after `lost` commits were lost."""
@@ -255,13 +262,13 @@ class RunDriver:
         services = self._services
         extra = len(set(claimed).difference(claim.key for claim in claims))  # of the others the slots are taken already
         services.slots.take(extra)
-        self._unsure = {key: transition.executions[key] for key in claimed}
+        self._unsure, self._unsure_claims = {key: transition.executions[key] for key in claimed}, tuple(claims)
         committed, worker_id = Commit.LOST, services.presence.id
         try:
             # It is made of what was read, of what was accepted from handlers, and of models that were validated.
             await self._children.before(transition, definition)
             committed = await services.store.commit(transition.vouched(by=worker_id))
-            self._unsure = {}
+            self._unsure, self._unsure_claims = {}, ()
         finally:
             if not committed:
                 services.slots.give_back(extra)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LONG = 20.0
+LONG = 60.0
 """Seconds after which what a test waits for is not going to happen."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -33,6 +34,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecret
 DAY = timedelta(days=1)
 NONE = RetentionPolicies(NOON, None, {})
 COUNTED_BY = {"hash": "HLEN", "list": "LLEN", "set": "SCARD", "stream": "XLEN", "zset": "ZCARD"}
+
+
+@pytest.fixture(scope="module")
+def server_url() -> Iterator[str]:
+    """A server of these tests alone: what the others leave on the shared one may be more than is looked at."""
+    with server() as url:
+        yield url
 
 
 def kinds_of(seen: Growth) -> dict[str, KindSize]:

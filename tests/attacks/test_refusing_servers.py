@@ -425,7 +425,7 @@ async def test_a_write_that_cannot_be_made_safe_any_more_is_not_told_as_unknown(
 @pytest.mark.parametrize("state", NO_WRITES)
 async def test_a_server_that_refuses_the_mark_is_asked_again_after_a_pause(state: str) -> None:
     """It has answered at once, so that nothing else keeps the client from asking as fast as it can."""
-    slow = RetryPolicy(deadline=0.2, base=0.1, cap=0.1)
+    slow = RetryPolicy(deadline=1.0, base=0.5, cap=0.5)
     with refusing_server(settings=("--appendonly", "yes")) as own:
         async with fault_proxy(own.url) as proxy, client_of(proxy.url, slow, durability="fsync") as client:
             await client.call(INCREASE, [KEYS.runs])

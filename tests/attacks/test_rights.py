@@ -248,7 +248,7 @@ async def test_a_right_that_is_taken_away_while_a_call_is_sent_again_denies_noth
         return Fault.NONE
 
     async with fault_proxy(url_of_user(url, "worker")) as proxy:
-        patient = RetryPolicy(deadline=0.2, base=0.001, cap=0.01)
+        patient = RetryPolicy(deadline=2.0, base=0.001, cap=0.01)
         async with MobStorage.open(proxy.url, namespace="n", retry=patient) as storage:
             await storage.events.append(numbered(1))
             proxy.plan = plan
@@ -271,7 +271,7 @@ async def test_what_cannot_leave_its_receipt_does_not_happen(url: str, admin: Ra
     set_user(admin.execute_command, "worker", RIGHTS)
     push = adhoc("return mutate('RPUSH', key, 'x')")
     async with fault_proxy(url_of_user(url, "worker")) as proxy:
-        client = await connect(proxy.url, "n", retry=RetryPolicy(deadline=0.2, base=0.001, cap=0.01))
+        client = await connect(proxy.url, "n", retry=RetryPolicy(deadline=2.0, base=0.001, cap=0.01))
         await client.open_namespace("n")
         assert await client.call(push, [KEYS.specs]) == 1
         change_rights(admin, f"-{command}")

@@ -18,7 +18,7 @@ from tests.connection.scripts import INCREASE, adhoc
 from tests.support.fake_server import HANG_UP, SILENCE, Answer, bulk, fake_server, usual
 from tests.support.servers import server
 
-IMPATIENT = RetryPolicy(deadline=0.05, base=0.001, cap=0.01)
+IMPATIENT = RetryPolicy(deadline=0.4, base=0.001, cap=0.01)
 GET = adhoc("return redis.call('GET', KEYS[1])")
 ECHO = adhoc("return {KEYS[1], ARGV[1], ARGV[2], 7, false, {'nested'}}")
 

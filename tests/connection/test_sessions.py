@@ -100,7 +100,7 @@ async def test_what_the_server_refuses_has_no_receipt(disturbed: Client, proxy: 
 async def test_an_outcome_that_cannot_be_learned_in_time_is_unknown(
     proxy: FaultProxy, namespace: str, keys: Keys
 ) -> None:
-    impatient = await connect(proxy.url, namespace, retry=RetryPolicy(deadline=0.05, base=0.001, cap=0.01))
+    impatient = await connect(proxy.url, namespace, retry=RetryPolicy(deadline=0.4, base=0.001, cap=0.01))
     tokens: set[str] = set()
     for _ in range(3):
         proxy.plan = lambda request: Fault.NONE if request.is_handshake else Fault.CUT_BEFORE

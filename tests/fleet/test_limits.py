@@ -15,7 +15,9 @@ from redis_mob.models.due_work import DueExecution
 from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.limits import ConcurrencySpec, RateSpec
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.transition import Commit
 from redis_mob.storage import MobStorage
+from redis_mob.testing.samples.driven_runs import a_worker
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.limited_floor import BRIEF, LEASE, Floor, each, with_limits
@@ -72,6 +74,25 @@ async def test_a_claim_that_comes_too_late_is_lost(storage: MobStorage) -> None:
 
     assert not await claimed(first)
     assert await claimed(second)
+
+
+async def test_a_claim_that_is_handed_on_is_no_beginning(storage: MobStorage) -> None:
+    """Its worker was let go of, and executes nothing (engine-63)."""
+    definition = mob({"a": step(rate=RateSpec(limit=1, per="1h"))})
+    fleet, store = Fleet(storage, definition, {"*": print}), storage.executions
+    await fleet.start(FLOW)
+    (run_id,) = (await store.take_due(max_runs=1, max_executions=0, keep=LEASE)).runs
+    transition = engine.advance(await loaded(storage, run_id), definition)
+    assert transition is not None
+    assert await store.commit(transition)
+    await store.join_workers(a_worker("gone"), LEASE)
+    await store.leave_workers("gone", is_orderly=False)
+    for owner, ended in (("gone", Commit.HANDED_ON), ("other", Commit.WON)):
+        (due,) = (await store.take_due(max_runs=0, max_executions=1, keep=LEASE)).executions
+        view = await loaded(storage, run_id)
+        claim = engine.claim(view, definition, due.key, owner=owner, random=Random(1), loss=due.loss)
+        assert claim is not None
+        assert await store.commit(claim) is ended
 
 
 async def test_a_worker_gives_up_a_claim_that_comes_too_late(storage: MobStorage) -> None:

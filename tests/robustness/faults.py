@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from redis_mob.connection.embedded.server import EmbeddedServer
@@ -24,6 +24,7 @@ from tests.robustness.driving import drive
 from tests.robustness.open_namespace import OpenNamespace, opened
 from tests.robustness.report import Report, parser, run_program
 from tests.robustness.traffic import TRACKS, WRITES
+from tests.support.opening import entered
 
 REPLY_TIMEOUT = 0.5
 PATIENT = RetryPolicy(deadline=50, base=0.001, cap=0.05, reply_timeout=REPLY_TIMEOUT)
@@ -61,7 +62,7 @@ class Network:
         self._proxies.append(proxy)
         self._faults.append(ANY_FAULT if patient else OFTEN_LATE)
         retry = PATIENT if patient else IMPATIENT
-        return await self._stack.enter_async_context(opened(proxy.url, namespace, retry=retry))
+        return await entered(self._stack, lambda: opened(proxy.url, namespace, retry=retry))
 
     def get_worse(self, one_in: int) -> None:
         """From now on one request in so many meets a fault."""
@@ -111,7 +112,8 @@ async def run(
     finally:
         if sabotage is not None:
             sabotage.cancel()
-            await asyncio.wait([sabotage])
+            with suppress(asyncio.CancelledError):
+                await sabotage  # one that failed has broken nothing
         await network.aclose()
         await server.aclose()
     figures = {

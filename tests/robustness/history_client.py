@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from random import Random
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -43,6 +44,7 @@ from redis_mob.testing.samples.states import new_run
 from tests.differential.said import outcome
 from tests.robustness.open_namespace import OpenNamespace, opened
 from tests.robustness.report import BrokenError
+from tests.support.opening import entered
 
 PATIENT = RetryPolicy(deadline=30, base=0.002, cap=0.1, reply_timeout=0.5)
 IMPATIENT = RetryPolicy(deadline=0.3, base=0.005, cap=0.02, reply_timeout=0.2)
@@ -254,8 +256,8 @@ async def work(
         clients: list[HistoryClient] = []
         for number in numbers:
             namespace = namespaces[number // 2 % len(namespaces)]
-            opening = opened(url, namespace, retry=IMPATIENT if number % 2 else PATIENT, **settings)
-            clients.append(HistoryClient(await stack.enter_async_context(opening), number, seed, objects))
+            opening = partial(opened, url, namespace, retry=IMPATIENT if number % 2 else PATIENT, **settings)
+            clients.append(HistoryClient(await entered(stack, opening), number, seed, objects))
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         await asyncio.gather(*(client.work(operations) for client in clients))

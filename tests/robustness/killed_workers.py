@@ -39,7 +39,7 @@ STARTED_AT_ONCE = 32
 SERVER_DEATH = 0.5
 """Seconds for which the server stays dead."""
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds after which runs that are not over never will be, and one more for each run."""
 
 

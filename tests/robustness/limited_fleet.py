@@ -156,7 +156,8 @@ class LimitedFleet(Floor):
 
     async def _won(self, transition: Transition) -> bool:
         """Commit it; now and then its run is paused since it was read, so that it must not begin anything."""
-        if any(transition.begun) and self.random.random() < self._pauses_often:
+        is_first = self._pauses_often and not self._pauses_made  # so that few moves see a pause too
+        if any(transition.begun) and (is_first or self.random.random() < self._pauses_often):
             await self._pause("")
         return await super()._won(transition)
 

@@ -14,6 +14,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -32,6 +33,7 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, at_random, fault_proxy, in_order
 from redis_mob.testing.samples.new_events import number_of, numbered
 from tests.robustness.report import Report, parser, run_program
+from tests.support.opening import entered
 from tests.support.refusing import STATES, RefusingServer, refusing_server
 
 NAMESPACE = "refusals"
@@ -151,8 +153,8 @@ class Refusals:
     async def __aenter__(self) -> Refusals:
         self._proxy = await self._stack.enter_async_context(fault_proxy(self.server.url))
         for number in range(CLIENTS):
-            opening = MobStorage.open(self._proxy.url, namespace=NAMESPACE, retry=QUICK)
-            storage = await self._stack.enter_async_context(opening)
+            opening = partial(MobStorage.open, self._proxy.url, namespace=NAMESPACE, retry=QUICK)
+            storage = await entered(self._stack, opening)
             self._callers.append(Caller(storage, Random(f"{self._seed}/{number}"), self.counted))
         return self
 

@@ -25,7 +25,7 @@ Seen = tuple[StoredRun, list[Effect]]
 
 @pytest.mark.slow
 async def test_runs_survive_the_death_of_their_workers_and_of_their_server() -> None:
-    report = await killed_workers.run(seed=new_seed(), runs=20, workers=3, every=1, lease=3)
+    report = await killed_workers.run(seed=new_seed(), runs=20, workers=3, every=2, lease=3)
     assert report.broken == []
     assert report.figures["workers killed"]
     assert report.figures["server deaths"] == 1

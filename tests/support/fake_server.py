@@ -39,15 +39,16 @@ async def fake_server(directory: Path, answer: Handler) -> AsyncGenerator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         open_writers.add(writer)
         parser = hiredis.Reader()
-        while received := await reader.read(65536):
-            parser.feed(received)
-            while (command := parser.gets()) is not False:
-                reply = answer(command)
-                if reply == HANG_UP:
-                    writer.close()
-                    return
-                if reply is not None:
-                    writer.write(reply)
+        with suppress(ConnectionError):  # the client has gone meanwhile
+            while received := await reader.read(65536):
+                parser.feed(received)
+                while (command := parser.gets()) is not False:
+                    reply = answer(command)
+                    if reply == HANG_UP:
+                        writer.close()
+                        return
+                    if reply is not None:
+                        writer.write(reply)
         writer.close()
 
     path = directory / "fake.sock"

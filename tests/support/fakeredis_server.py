@@ -64,8 +64,8 @@ class _FakeredisServer:
                 while (command := parser.gets()) is not False:
                     self._execute(client, writer, *command)
                 await writer.drain()
-        except ConnectionError:
-            pass
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # the client has gone, or the server ends
         finally:
             del self._clients[writer]
             pool.disconnect()

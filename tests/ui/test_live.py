@@ -35,7 +35,7 @@ from tests.ui.served import OPERATE_TOKEN, WITH_TOKENS, Listening, lines_of, ser
 
 CHAIN = mob({"a": step(), "b": step("a")})
 RUN = "00000000-0000-4000-8000-00000000000{}"
-IMPATIENT = RetryPolicy(deadline=0.2, connect_timeout=0.2, reply_timeout=0.2)
+IMPATIENT = RetryPolicy(deadline=0.5, connect_timeout=0.5, reply_timeout=0.5)
 
 
 @pytest.fixture

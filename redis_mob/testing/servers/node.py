@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from random import SystemRandom
@@ -55,12 +57,16 @@ class Node:
 
     def came_up(self) -> bool:
         """Wait until the server has loaded its data, or ends because another process has its port."""
-        while self.is_running:
-            with suppress(ConnectionError):
-                self.do("PING")
-                return self.do("INFO", "server")["process_id"] == self._process.pid
-            time.sleep(_POLL)
-        return False
+        with warnings.catch_warnings():
+            # `ssl` leaves a socket open that the other side has reset before the handshake
+            warnings.simplefilter("ignore", ResourceWarning)
+            while self.is_running:
+                with suppress(ConnectionError):
+                    self.do("PING")
+                    return self.do("INFO", "server")["process_id"] == self._process.pid
+                gc.collect()
+                time.sleep(_POLL)
+            return False
 
     @property
     def pid(self) -> int:

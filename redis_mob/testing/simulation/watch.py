@@ -130,6 +130,8 @@ class Watch:
             self._claimed(name, place, before, after)
             if result is Commit.HANDED_ON:
                 self.handed_on.add((place, after.fencing_token))
+            else:
+                self.begun[after.step_id].append(self.clock())
         if before is not None and after.status is ExecutionStatus.WAITING and after.attempt > before.attempt:
             self._check_pause(transition, name, after)
 
@@ -145,7 +147,6 @@ class Watch:
         if run_id in self.paused:
             self.broken(f"{name} was begun, and its run is paused")
         if before is None:
-            self._note_begin(after, now)
             return
         if after.fencing_token <= before.fencing_token:
             self.broken(f"{name} was claimed with token {after.fencing_token} after token {before.fencing_token}")
@@ -159,10 +160,6 @@ class Watch:
                 self.broken(f"{name} was taken from {lease.owner}, which has its lease")
         elif before.due_at > EPOCH + timedelta(seconds=now):
             self.broken(f"{name} began before it was due")
-        self._note_begin(after, now)
-
-    def _note_begin(self, after: Execution, now: float) -> None:
-        self.begun[after.step_id].append(now)
 
     def _check_pause(self, transition: Transition, name: str, after: Execution) -> None:
         flow = self.definition.flows[transition.run.flow_id]
