@@ -33,6 +33,10 @@ class Reports:
         self._one_by_one = self._one_by_one and bool(self._waiting or taken)
         return taken
 
+    def put_back(self, held: Sequence[Report]) -> None:
+        """Let these wait again, before the others."""
+        self._waiting[:0] = held
+
     def without_the_unsettled(self, reports: Sequence[Report], error: Exception) -> list[Report]:
         """The report to go on with after one of these could not be settled; raises the error if none can be at fault.
 

@@ -18,6 +18,7 @@ from redis_mob.errors import DurabilityError, EpochChangedError, ReadFailedError
 from redis_mob.fleet.absent_values import log_absent
 from redis_mob.fleet.begun import Begun, BegunExecutions
 from redis_mob.fleet.children import Children
+from redis_mob.fleet.doubtful_claims import DoubtfulClaims
 from redis_mob.fleet.driver_services import Services
 from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, decide, give_back, note, put_off
 from redis_mob.fleet.execution_index import ExecutionIndex
@@ -37,6 +38,9 @@ from redis_mob.telemetry.attempts import Attempt
 
 SHARED = timedelta(seconds=10)
 """How long other workers are taken to be at the run after one was seen: they get their part by the schedule."""
+
+_OUTAGES = (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError)
+"""What the storage raises while it cannot be used, so that the same may succeed later."""
 
 RETRY_SECONDS = 0.2
 """How long a driver waits before it tries a failed transition again."""
@@ -72,10 +76,7 @@ class RunDriver:
         self._ended: dict[ExecutionKey, Execution] = {}
         """Executions of items that the next decision needs."""
         self._unread: ItemsUnreadError | None = None
-        self._unsure: dict[ExecutionKey, Execution] = {}
-        """What a commit was to claim whose outcome is not known."""
-        self._unsure_claims: tuple[Claim, ...] = ()
-        """The claims that the commit was made of."""
+        self._doubts = DoubtfulClaims()
         self._limited: frozenset[ExecutionKey] = frozenset()
         """Claims of executions that have limits."""
         self._failed: dict[tuple[ExecutionKey, int], FailedAttempt] = {}
@@ -118,6 +119,8 @@ class RunDriver:
         """Read, decide, commit; again after a lost compare.
 
         A storage that fails is tried again for 15 seconds, so that the result of a long execution survives a failover.
+        Then the error is raised, and what was to be told waits for the next attempt: the worker holds these executions
+        as long as it lives, and no other one would ever end them.
         """
         services = self._services
         outage = OutageLimit(services.presence.name)
@@ -137,7 +140,7 @@ class RunDriver:
                     claims = self._without_late(claims, begun, lost)
                 except ItemsUnreadError as unread:
                     self._unread = unread
-                except (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError) as error:
+                except _OUTAGES as error:
                     # An OutcomeUnknownError is a WriteFailedError too, and needs no other treatment: if the commit did
                     # happen, the next read shows it, and the decision finds nothing to do.
                     self._view = None
@@ -147,6 +150,12 @@ class RunDriver:
                 except Exception as error:  # noqa: BLE001
                     self._view = None
                     reports = self._reports.without_the_unsettled(reports, error)
+        except Exception as error:
+            if isinstance(error, _OUTAGES):
+                claims = self._put_back(reports, claims, begun)
+            for one in begun:
+                self._begin(one)
+            raise
         finally:
             # each claim came with a slot, and the others took theirs when they were decided
             with_slots = {claim.key for claim in claims}
@@ -158,22 +167,29 @@ class RunDriver:
         for one in begun:
             self._begin(one)
 
+    def _put_back(self, reports: list[Report], claims: list[Claim], begun: Sequence[Begun]) -> list[Claim]:
+        """Let what was not committed wait for the next attempt; returns the claims of executions that begin."""
+        has_begun = {one.held.key for one in begun}
+        self._reports.put_back(reports)
+        self._claims[:0] = [one for one in claims if one.key not in has_begun]
+        self._goes_on = True
+        return [one for one in claims if one.key in has_begun]
+
     async def _claimed_after_all(self, view: RunView, claims: list[Claim]) -> list[ExecutionKey]:
         """What was claimed by a commit whose outcome was not known, and is still held by this worker.
 
         What it has lost again is left to the schedule, which gives it out with how it was lost.
         """
-        claimed = [key for key, execution in self._unsure.items() if view.executions.get(key) == execution]
+        claimed = self._doubts.happened(view)
         if claimed:
             held = await self._services.store.held(self._services.presence.id)
             lost = {key for key in claimed if (self._run_id, key) not in held}
-            kept = [one for one in claims if one.key not in lost or one not in self._unsure_claims]
+            kept = self._doubts.without_stale(claims, lost)
             self._services.slots.give_back(len(claims) - len(kept))
             claims[:] = kept
-            claimed = [key for key in claimed if key not in lost]
-        # not before the storage has answered: if it fails, it is asked again
-        self._unsure, self._unsure_claims = {}, ()
-        return claimed
+            claimed -= lost
+        self._doubts.forget_settled(view)  # not before the storage has answered: if it fails, it is asked again
+        return sorted(claimed)
 
     def _without_late(self, claims: list[Claim], begun: Sequence[Begun], lost: int) -> list[Claim]:
         """The claims to go on with after `lost` commits were lost."""
@@ -190,8 +206,8 @@ class RunDriver:
         looks, self._goes_on = self._look_again, False
         if looks:
             self._look_again, self._view = False, None
-        if self._view is not None and self._view.pauses:
-            self._view = None  # it may have been resumed since, and a paused run has little to do
+        if self._doubts or (self._view is not None and self._view.pauses):
+            self._view = None  # a paused run may have been resumed since, and has little to do
         is_fresh = self._view is None
         view = await self._read() if self._view is None else replace(self._view, now=services.clock.now())
         if view is None:
@@ -262,13 +278,13 @@ class RunDriver:
         services = self._services
         extra = len(set(claimed).difference(claim.key for claim in claims))  # of the others the slots are taken already
         services.slots.take(extra)
-        self._unsure, self._unsure_claims = {key: transition.executions[key] for key in claimed}, tuple(claims)
+        doubt = self._doubts.begin({key: transition.executions[key] for key in claimed}, claims)
         committed, worker_id = Commit.LOST, services.presence.id
         try:
             # It is made of what was read, of what was accepted from handlers, and of models that were validated.
             await self._children.before(transition, definition)
             committed = await services.store.commit(transition.vouched(by=worker_id))
-            self._unsure, self._unsure_claims = {}, ()
+            self._doubts.end(doubt)
         finally:
             if not committed:
                 services.slots.give_back(extra)

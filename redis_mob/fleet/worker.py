@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from random import Random
 from typing import Any
@@ -296,12 +297,14 @@ class Worker:
         """Let the driver of a run decide on what it was told, unless it is at it already."""
         if run.driving is None:
             run.driving = self._start(run.driver.drive(), self._driving)
-            run.driving.add_done_callback(lambda _: self._driven(run))
+            run.driving.add_done_callback(partial(self._driven, run))
 
-    def _driven(self, run: KnownRun) -> None:
+    def _driven(self, run: KnownRun, driving: asyncio.Task[None]) -> None:
         run.driving = None
         self._forget_suspect(run.run_id)
-        if run.driver.has_news:
+        # what a worker that drains could not tell in the time that a driver tries, it hands back
+        is_given_up = driving.cancelled() or (driving.exception() is not None and self._services.slots.is_closed)
+        if run.driver.has_news and not is_given_up:
             self._drive(run)
         elif run.is_idle and not run.driver.is_under_way:
             self._runs.forget(run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from random import Random
 from typing import Any, cast
@@ -22,6 +22,7 @@ from redis_mob.errors import (
     MobStoreError,
     NotFoundError,
     OutcomeUnknownError,
+    ReadFailedError,
     ValidationError,
     WriteFailedError,
 )
@@ -30,12 +31,13 @@ from redis_mob.fleet import worker as worker_module
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
+from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
 from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.run_status import MobRunStatus
-from redis_mob.models.transition import Commit, Transition
+from redis_mob.models.transition import Commit, RunView, Transition
 from redis_mob.storage import MobStorage
-from redis_mob.testing.waiting import until
+from redis_mob.testing.waiting import LONG, until
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import SHORT_LEASE, at_work, check_told_once, run_flow
 from tests.support.servers import server
@@ -234,6 +236,58 @@ async def test_a_storage_that_is_lost_ends_the_worker_after_its_patience(
         await working
     assert stopped.is_set()
     await storage.aclose()
+
+
+class Outage:
+    """A store whose commits and reads of runs fail for a time, after a commit that happens although its reply is lost.
+
+    Other calls are answered, so that the worker lives on.
+    """
+
+    def __init__(self, store: ExecutionStore, tells: Callable[[Transition], bool]) -> None:
+        self._store, self._tells = store, tells
+        self.failures, self.has_begun = 0, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def load(self, run_id: str) -> RunView | None:
+        self._fail()
+        return await self._store.load(run_id)
+
+    async def commit(self, transition: Transition) -> Commit:
+        self._fail()
+        if self.has_begun or not self._tells(transition):
+            return await self._store.commit(transition)
+        await self._store.commit(transition)
+        self.has_begun, self.failures = True, 3
+        raise OutcomeUnknownError("reply lost", "token")
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ReadFailedError("the storage is gone for a while")
+
+
+@pytest.mark.parametrize("status", [ExecutionStatus.LEASED, ExecutionStatus.COMPLETED], ids=["claim", "result"])
+async def test_what_a_worker_holds_is_not_forgotten_when_a_run_cannot_be_reached_for_longer_than_its_patience(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch, status: ExecutionStatus
+) -> None:
+    """It lives, so that no other one would ever take this over."""
+    monkeypatch.setattr(outage, "LONGEST_OUTAGE_SECONDS", 0.0)
+    monkeypatch.setattr(run_driver, "RETRY_SECONDS", 0.001)
+    failing = Outage(storage.executions, lambda change: any(one.status is status for one in change.executions.values()))
+    definition = mob({"a": step(), "b": step("a")})
+    handlers: dict[str, Handler] = {"*": lambda ctx: ctx.attempt}
+    fleet, stop = Fleet(storage, definition, handlers), asyncio.Event()
+    working = asyncio.create_task(Worker(cast("Any", failing), handlers, lease=timedelta(hours=1)).run(stop))
+    run_id = await fleet.start(FLOW)
+    async with asyncio.timeout(LONG):
+        run = await fleet.wait(run_id)
+    stop.set()
+    await working
+    assert failing.has_begun
+    assert run.root_step_outputs == {"a": {"worker-1": 1}, "b": {"worker-1": 1}}
 
 
 class Unreliable:

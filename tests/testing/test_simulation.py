@@ -54,7 +54,7 @@ def test_no_seed_breaks_a_promise(first: int) -> None:
     assert broken == {}
 
 
-@pytest.mark.parametrize("seed", [3420, 6482, 6523, 7179])
+@pytest.mark.parametrize("seed", [731, 3420, 5807, 6482, 6523, 7179])
 def test_seeds_that_have_found_a_fault_of_the_fleet_hold(seed: int) -> None:
     assert simulate_seed(seed).violations == ()
 

@@ -56,6 +56,7 @@ from redis_mob.testing.conformance.realm_profiles import (
     TestUnreadableRealmProfiles,
 )
 from redis_mob.testing.conformance.records import TestRecordListings, TestRecords, TestUnreadableRecords
+from redis_mob.testing.conformance.role_limits import TestRoleLimits
 from redis_mob.testing.conformance.run_status import TestRunStatus
 from redis_mob.testing.conformance.runs import TestDamagedRuns, TestListsOfRuns, TestNamesInRuns, TestRuns
 from redis_mob.testing.conformance.runtime_metadata import (
@@ -142,6 +143,7 @@ __all__ = [
     "TestRecordListings",
     "TestRecords",
     "TestRefusedConfigDocuments",
+    "TestRoleLimits",
     "TestRunSnapshots",
     "TestRunStatus",
     "TestRuns",

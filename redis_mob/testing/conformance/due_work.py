@@ -6,13 +6,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from random import Random
 
 from redis_mob.contracts import ExecutionStore, MobRunStore
-from redis_mob.fleet import engine
-from redis_mob.fleet.engine import Claimant
 from redis_mob.models.due_work import DueWork
-from redis_mob.models.execution import EVERYTHING, OVERDUE, Claim, ExecutionStatus, HowLost, Left, Serves
+from redis_mob.models.execution import EVERYTHING, OVERDUE, ExecutionStatus, HowLost, Left, Serves
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import Commit
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
@@ -26,7 +23,6 @@ from redis_mob.testing.samples.driven_runs import (
     a_worker,
     keys_of,
     launched,
-    must,
     pending,
     started,
     waiting,
@@ -43,58 +39,58 @@ class TestDueWork(Guarantee):
 
     async def test_nothing_is_due_in_an_empty_store(self, executions: ExecutionStore, runs: MobRunStore) -> None:
         await runs.create_run(new_run())
-        work = await _taken(executions)
+        work = await what_is_taken(executions)
         assert (work.runs, work.executions, work.next_run_at, work.next_execution_at) == ((), (), None, None)
 
     async def test_a_run_that_was_started_is_due(self, executions: ExecutionStore) -> None:
         run = await launched(executions, ONE_STEP)
-        assert (await _taken(executions)).runs == (run.run_id,)
-        assert (await _taken(executions)).runs == ()
+        assert (await what_is_taken(executions)).runs == (run.run_id,)
+        assert (await what_is_taken(executions)).runs == ()
 
     async def test_a_request_to_cancel_makes_the_run_due(self, executions: ExecutionStore) -> None:
         run = await waiting(executions, STEPS_AND_LOOP)
-        assert (await _taken(executions)).runs == ()
+        assert (await what_is_taken(executions)).runs == ()
         await executions.request_cancel(run.run_id)
-        assert (await _taken(executions)).runs == (run.run_id,)
+        assert (await what_is_taken(executions)).runs == (run.run_id,)
 
     async def test_no_more_is_taken_than_was_asked_for(self, executions: ExecutionStore) -> None:
         for _ in range(3):
             await launched(executions, ONE_STEP)
         await waiting(executions, ONE_STEP, members=3)
-        none = await _taken(executions, max_runs=0, max_executions=0)
+        none = await what_is_taken(executions, max_runs=0, max_executions=0)
         assert (none.runs, none.executions) == ((), ())
-        some = await _taken(executions, max_runs=2, max_executions=1)
-        rest = await _taken(executions, max_runs=9, max_executions=9)
+        some = await what_is_taken(executions, max_runs=2, max_executions=1)
+        rest = await what_is_taken(executions, max_runs=9, max_executions=9)
         assert (len(some.runs), len(rest.runs), len({*some.runs, *rest.runs})) == (2, 1, 3)
         assert (len(some.executions), len(rest.executions), len({*some.executions, *rest.executions})) == (1, 2, 3)
 
     async def test_what_is_due_is_spread_over_those_who_ask(self, open_stores: Opener) -> None:
         stores = [given("executions", (await open_stores()).executions) for _ in range(3)]
         run = await waiting(stores[0], ONE_STEP, members=10)
-        shares = await asyncio.gather(*(_taken(store, max_executions=4) for store in stores))
+        shares = await asyncio.gather(*(what_is_taken(store, max_executions=4) for store in stores))
         assert all(len(share.executions) <= 4 for share in shares)
-        rest = await _taken(stores[0])
+        rest = await what_is_taken(stores[0])
         taken = [work.key for share in (*shares, rest) for work in share.executions]
         assert sorted(taken) == keys_of(await run.view())
-        assert (await _taken(stores[1])).executions == ()
+        assert (await what_is_taken(stores[1])).executions == ()
 
     async def test_what_was_taken_and_not_done_comes_back(self, executions: ExecutionStore) -> None:
         run = await launched(executions, ONE_STEP)
-        first = await _taken(executions, keep=MOMENT)
+        first = await what_is_taken(executions, keep=MOMENT)
         assert first.runs == (run.run_id,)
         assert _is_at(first.next_run_at, first.now + MOMENT)
-        again = await _at_last(lambda: _taken(executions, keep=LONG_LEASE), lambda work: work.runs)
+        again = await at_last(lambda: what_is_taken(executions, keep=LONG_LEASE), lambda work: work.runs)
         assert again.runs == (run.run_id,)
 
     async def test_what_is_under_way_is_not_due_until_it_is_long_out_of_time(self, executions: ExecutionStore) -> None:
         run = await waiting(executions, ONE_STEP, members=1)
-        [due] = (await _taken(executions)).executions
+        [due] = (await what_is_taken(executions)).executions
         await run.claim(due.key)
         lease = (await run.view()).executions[due.key].lease
         assert lease is not None
-        assert _is_at((await _taken(executions)).next_execution_at, lease.deadline + OVERDUE)
+        assert _is_at((await what_is_taken(executions)).next_execution_at, lease.deadline + OVERDUE)
         await run.settle(due.key)
-        work = await _taken(executions)
+        work = await what_is_taken(executions)
         assert (work.runs, work.executions, work.next_run_at, work.next_execution_at) == ((), (), None, None)
 
     async def test_a_run_is_due_when_a_transition_says_so(self, executions: ExecutionStore) -> None:
@@ -102,35 +98,35 @@ class TestDueWork(Guarantee):
         run = await waiting(executions, ONE_MINUTE)
         deadline = (await run.view()).deadline
         assert deadline is not None
-        assert _is_at((await _taken(executions)).next_run_at, deadline)
+        assert _is_at((await what_is_taken(executions)).next_run_at, deadline)
 
-    async def test_only_roles_that_are_served_are_taken(self, executions: ExecutionStore) -> None:
+    async def test_only_roles_that_are_served_aretaken(self, executions: ExecutionStore) -> None:
         run = await waiting(executions, STEP_OF_EACH_ROLE, members=1)
         view = await run.view()
 
-        async def roles_taken(*served: str, all: bool = False) -> list[str]:
-            work = await _taken(executions, serves=EVERYTHING if all else Serves(roles=frozenset(served)))
+        async def rolestaken(*served: str, all: bool = False) -> list[str]:
+            work = await what_is_taken(executions, serves=EVERYTHING if all else Serves(roles=frozenset(served)))
             return sorted(view.executions[due.key].role for due in work.executions)
 
         assert sorted(execution.role for execution in view.executions.values()) == sorted(ROLES)
-        assert await roles_taken("rev", "other") == ["rev"]
-        assert await roles_taken("rev", "rev-2") == ["rev-2"]
-        assert await roles_taken() == []
-        assert await roles_taken(all=True) == ["reviewer", "worker"]
+        assert await rolestaken("rev", "other") == ["rev"]
+        assert await rolestaken("rev", "rev-2") == ["rev-2"]
+        assert await rolestaken() == []
+        assert await rolestaken(all=True) == ["reviewer", "worker"]
 
-    async def test_only_mobs_and_releases_that_are_served_are_taken(self, executions: ExecutionStore) -> None:
+    async def test_only_mobs_and_releases_that_are_served_aretaken(self, executions: ExecutionStore) -> None:
         for release in (None, "v1", "v2"):
             await started(executions, ONE_STEP, release=release)
 
-        async def releases_taken(mob: str, release: str) -> list[str | None]:
-            work = await _taken(executions, serves=Serves(mobs=frozenset((mob,)), release=release))
+        async def releasestaken(mob: str, release: str) -> list[str | None]:
+            work = await what_is_taken(executions, serves=Serves(mobs=frozenset((mob,)), release=release))
             views = [await executions.load(due.run_id) for due in work.executions]
             return [view.launch.release for view in views if view is not None]
 
-        assert await releases_taken("another", "v1") == []
-        assert sorted(map(str, await releases_taken(ONE_STEP.id, "v1"))) == ["None", "v1"]
-        assert await releases_taken(ONE_STEP.id, "") == []
-        assert await releases_taken(ONE_STEP.id, "v2") == ["v2"]
+        assert await releasestaken("another", "v1") == []
+        assert sorted(map(str, await releasestaken(ONE_STEP.id, "v1"))) == ["None", "v1"]
+        assert await releasestaken(ONE_STEP.id, "") == []
+        assert await releasestaken(ONE_STEP.id, "v2") == ["v2"]
 
     async def test_a_definition_is_left_to_workers_that_are_made_for_it(self, executions: ExecutionStore) -> None:
         """As long as there are any."""
@@ -138,96 +134,25 @@ class TestDueWork(Guarantee):
         digest = (await run.view()).launch.definition
         own, other = (Serves(definitions=frozenset((name,))) for name in (digest, "another"))
         await executions.join_workers(a_worker("own").model_copy(update={"definitions": (digest,)}), LONG_LEASE)
-        work = await _taken(executions, serves=other)
+        work = await what_is_taken(executions, serves=other)
         assert (work.executions, work.left) == ((), {Left(digest, "", "")})
-        work = await _taken(executions, serves=own, keep=timedelta())
+        work = await what_is_taken(executions, serves=own, keep=timedelta())
         assert ([due.run_id for due in work.executions], work.left) == ([run.run_id], frozenset())
         await executions.leave_workers("own")
-        assert [due.run_id for due in (await _taken(executions, serves=other)).executions] == [run.run_id]
+        assert [due.run_id for due in (await what_is_taken(executions, serves=other)).executions] == [run.run_id]
 
     async def test_greater_priorities_are_taken_first(self, executions: ExecutionStore) -> None:
         runs = {priority: await started(executions, ONE_STEP, priority=priority) for priority in (0, -63, 63, 1)}
-        taken = [(await _taken(executions, max_executions=1)).executions[0].run_id for _ in runs]
+        taken = [(await what_is_taken(executions, max_executions=1)).executions[0].run_id for _ in runs]
         assert taken == [runs[priority].run_id for priority in (63, 1, 0, -63)]
 
     async def test_each_run_gets_its_turn(self, executions: ExecutionStore) -> None:
         large = await waiting(executions, ONE_STEP, members=20)
         small = await waiting(executions, ONE_STEP, members=1)
-        taken = [(await _taken(executions, max_executions=1)).executions[0].run_id for _ in range(2)]
+        taken = [(await what_is_taken(executions, max_executions=1)).executions[0].run_id for _ in range(2)]
         assert sorted(taken) == sorted((large.run_id, small.run_id))
-        rest = await _taken(executions, max_executions=10)
+        rest = await what_is_taken(executions, max_executions=10)
         assert ({due.run_id for due in rest.executions}, rest.more) == ({large.run_id}, True)
-
-    async def test_each_run_gets_its_turn_where_a_role_has_a_limit(self, executions: ExecutionStore) -> None:
-        limit = {"worker": 1}
-        runs = [await started(executions, ONE_STEP, members=3, max_concurrency=limit) for _ in range(3)]
-        served: list[str] = []
-        for _ in range(9):
-            [due] = (await _taken(executions)).executions
-            served.append(due.run_id)
-            run = next(run for run in runs if run.run_id == due.run_id)
-            await run.claim(due.key)
-            await run.settle(due.key)
-        order = sorted(run.run_id for run in runs)
-        assert served == order * 3
-
-    async def test_no_more_of_a_role_is_under_way_than_its_limit(self, executions: ExecutionStore) -> None:
-        limit = {"worker": 2}
-        first = await started(executions, ONE_STEP, members=2, max_concurrency=limit)
-        second = await started(executions, ONE_STEP, members=2, max_concurrency=limit)
-        taken = (await _taken(executions)).executions
-        assert len(taken) == 2
-        assert (await _taken(executions)).executions == ()
-        runs = {run.run_id: run for run in (first, second)}
-        await runs[taken[0].run_id].claim(taken[0].key)
-        assert (await _taken(executions)).executions == ()
-        await runs[taken[0].run_id].settle(taken[0].key)
-        assert len((await _taken(executions)).executions) == 1
-
-    async def test_what_comes_back_does_not_count_against_the_limit(self, executions: ExecutionStore) -> None:
-        await started(executions, ONE_STEP, members=2, max_concurrency={"worker": 1})
-        assert len((await _taken(executions, keep=MOMENT)).executions) == 1
-        again = await _at_last(lambda: _taken(executions), lambda work: work.executions)
-        assert len(again.executions) == 1
-
-    async def test_a_claim_that_comes_late_leaves_its_place_to_what_was_taken_meanwhile(
-        self, executions: ExecutionStore
-    ) -> None:
-        limit = {"worker": 1}
-        runs = [await started(executions, ONE_STEP, max_concurrency=limit) for _ in range(2)]
-        [late] = (await _taken(executions, keep=MOMENT)).executions
-        [taken] = (await _at_last(lambda: _taken(executions), lambda work: work.executions)).executions
-        assert late.run_id != taken.run_id  # each run in its turn
-        late_run, taken_run = sorted(runs, key=lambda run: run.run_id != late.run_id)
-        claim = late_run.claimed(await late_run.view(), late.key)
-        assert await executions.commit(claim) is Commit.LOST
-        await taken_run.claim(taken.key)
-        assert await executions.commit(claim) is Commit.LOST
-        await taken_run.settle(taken.key)
-        assert await executions.commit(claim) is Commit.WON
-        assert (await _taken(executions)).executions == ()
-
-    async def test_a_claim_that_comes_late_takes_a_place_that_is_free(self, executions: ExecutionStore) -> None:
-        limit = {"worker": 1}
-        run = await started(executions, ONE_STEP, members=2, max_concurrency=limit)
-        view = await run.view()
-        first, second = keys_of(view)
-        claims, claimant = (Claim(first), Claim(second)), Claimant("one")
-        both = engine.note(view, run.definition, claims=claims, claimant=claimant, random=Random(0)).transition
-        assert await executions.commit(must(both)) is Commit.LOST
-        await run.claim(first)
-        assert (await _taken(executions)).executions == ()
-        await run.settle(first)
-        assert [one.key for one in (await _taken(executions)).executions] == [second]
-
-    async def test_a_run_that_knows_no_limit_gives_its_place_back(self, executions: ExecutionStore) -> None:
-        before = await started(executions, ONE_STEP)
-        after = await started(executions, ONE_STEP, max_concurrency={"worker": 1})
-        for _ in range(2):
-            [due] = (await _taken(executions)).executions
-            run = before if due.run_id == before.run_id else after
-            await run.claim(due.key)
-            await run.settle(due.key)
 
     async def test_a_run_of_which_something_was_reported_is_left_to_its_leader_for_a_while(
         self, executions: ExecutionStore
@@ -236,27 +161,27 @@ class TestDueWork(Guarantee):
         first, second = keys_of(await run.view())
         await run.claim(first, second)
 
-        async def runs_taken(leads: tuple[str, ...], patience: timedelta) -> tuple[tuple[str, ...], DueWork]:
+        async def runstaken(leads: tuple[str, ...], patience: timedelta) -> tuple[tuple[str, ...], DueWork]:
             work = await executions.take_due(
                 max_runs=9, max_executions=0, keep=timedelta(), leads=leads, patience=patience
             )
             return work.runs, work
 
         assert await executions.commit(run.reported(await run.view(), first))
-        runs, work = await runs_taken((), LONG_LEASE)
+        runs, work = await runstaken((), LONG_LEASE)
         assert runs == ()
         assert work.next_run_at is not None
         assert timedelta() < work.next_run_at - work.now <= LONG_LEASE
-        assert (await runs_taken((run.run_id,), LONG_LEASE))[0] == (run.run_id,)
+        assert (await runstaken((run.run_id,), LONG_LEASE))[0] == (run.run_id,)
         await run.advance()
         assert await executions.commit(run.reported(await run.view(), second))
-        assert (await runs_taken((), timedelta()))[0] == (run.run_id,)
+        assert (await runstaken((), timedelta()))[0] == (run.run_id,)
 
     async def test_a_run_may_begin_later(self, executions: ExecutionStore) -> None:
         at = datetime.now(UTC) + timedelta(hours=1)
         run, launch = pending(ONE_MINUTE)
         assert await executions.start_run(run, launch, ONE_MINUTE, at=at)
-        work = await _taken(executions)
+        work = await what_is_taken(executions)
         assert (work.runs, _is_at(work.next_run_at, at)) == ((), True)
         view = await executions.load(run.run_id)
         assert view is not None
@@ -273,7 +198,7 @@ class TestWorkers(Guarantee):
         assert [live.record for live in await executions.workers()][-1] == a_worker("one")
         await _until_gone(executions, "two")
         assert [live.record.id for live in await executions.workers()] == ["one"]
-        await _taken(executions)
+        await what_is_taken(executions)
         assert await executions.renew_worker(a_worker("one"), LONG_LEASE) is True
         assert await executions.renew_worker(a_worker("two"), LONG_LEASE) is False
         assert await executions.leave_workers("one") is True
@@ -286,10 +211,10 @@ class TestWorkers(Guarantee):
         await executions.join_workers(a_worker("one"), LONG_LEASE)
         await run.claim(*keys)
         assert await executions.held("one") == {(run.run_id, key) for key in keys}
-        assert (await _taken(executions)).executions == ()
+        assert (await what_is_taken(executions)).executions == ()
         assert await executions.leave_workers("one") is True
         assert await executions.held("one") == frozenset()
-        taken = (await _taken(executions, max_suspects=0)).executions
+        taken = (await what_is_taken(executions, max_suspects=0)).executions
         assert sorted(due.key for due in taken) == keys
         assert {due.loss and (due.loss.how, due.loss.worker, due.loss.host) for due in taken} == {
             (HowLost.HANDED_BACK, "one", "host")
@@ -305,8 +230,8 @@ class TestWorkers(Guarantee):
         [key] = keys_of(await run.view())
         await executions.join_workers(a_worker("one"), MOMENT)
         await run.claim(key)
-        assert (await _taken(executions, max_suspects=0)).executions == ()
-        work = await _at_last(lambda: _taken(executions), lambda work: work.executions)
+        assert (await what_is_taken(executions, max_suspects=0)).executions == ()
+        work = await at_last(lambda: what_is_taken(executions), lambda work: work.executions)
         [due] = work.executions
         assert due.loss is not None
         assert (due.loss.how, due.loss.worker) == (HowLost.ALONE, "one")
@@ -331,9 +256,9 @@ class TestWorkers(Guarantee):
         await executions.join_workers(a_worker("one"), LONG_LEASE)
         await run.claim(*keys)
         assert await executions.leave_workers("one", is_orderly=False) is True
-        assert (await _taken(executions, max_suspects=0)).executions == ()
-        first = (await _taken(executions, max_suspects=1)).executions
-        rest = (await _taken(executions)).executions
+        assert (await what_is_taken(executions, max_suspects=0)).executions == ()
+        first = (await what_is_taken(executions, max_suspects=1)).executions
+        rest = (await what_is_taken(executions)).executions
         assert (len(first), len(rest)) == (1, 2)
         assert {due.loss and due.loss.how for due in (*first, *rest)} == {HowLost.AMONG_OTHERS}
         for due in (*first, *rest):
@@ -346,12 +271,12 @@ class TestWorkers(Guarantee):
         await executions.join_workers(a_worker("one"), LONG_LEASE)
         await run.claim(suspect)
         await executions.leave_workers("one", is_orderly=False)
-        [due] = (await _taken(executions, max_executions=1)).executions
+        [due] = (await what_is_taken(executions, max_executions=1)).executions
         await executions.join_workers(a_worker("two"), LONG_LEASE)
         await run.claim(suspect, owner="two", loss=due.loss)
         await run.claim(other, owner="two")
         await executions.leave_workers("two", is_orderly=False)
-        how = {due.key: due.loss and due.loss.how for due in (await _taken(executions)).executions}
+        how = {due.key: due.loss and due.loss.how for due in (await what_is_taken(executions)).executions}
         assert how == {suspect: HowLost.ONLY_SUSPECT, other: HowLost.AMONG_OTHERS}
 
     async def test_what_a_lost_worker_still_claims_is_handed_on_at_once(self, executions: ExecutionStore) -> None:
@@ -362,7 +287,7 @@ class TestWorkers(Guarantee):
         claim = run.claimed(await run.view(), key)
         await executions.leave_workers("one", is_orderly=False)
         assert await executions.commit(claim) is Commit.HANDED_ON
-        [due] = (await _taken(executions, max_suspects=0)).executions
+        [due] = (await what_is_taken(executions, max_suspects=0)).executions
         assert (due.key, due.loss and due.loss.how, due.loss and due.loss.worker) == (key, HowLost.HANDED_BACK, "one")
         await run.claim(key, owner="two", loss=due.loss)
         execution = (await run.view()).executions[key]
@@ -377,7 +302,7 @@ class TestWorkers(Guarantee):
         await run.claim(key)
         await executions.leave_workers("one", is_orderly=False)
         await run.settle(key)
-        assert (await _taken(executions)).executions == ()
+        assert (await what_is_taken(executions)).executions == ()
         assert (await run.view()).executions[key].status is ExecutionStatus.COMPLETED
 
     async def test_a_lease_is_kept_by_something_that_the_event_loop_does_not_block(
@@ -391,7 +316,7 @@ class TestWorkers(Guarantee):
         first = (await executions.workers())[0].expires_at
         async with executions.keep_alive(worker, lease, lambda: lost.append(True)):
             time.sleep(lease.total_seconds())  # noqa: ASYNC251  # the event loop is blocked on purpose
-            await _at_last(lambda: _taken(executions), lambda work: (work.next_loss_at or first) > first)
+            await at_last(lambda: what_is_taken(executions), lambda work: (work.next_loss_at or first) > first)
             assert await executions.leave_workers("one", is_orderly=False) is True
             deadline = time.monotonic() + LONG
             while not lost:
@@ -407,7 +332,7 @@ async def _until_gone(executions: ExecutionStore, worker_id: str) -> None:
         await asyncio.sleep(0.001)
 
 
-async def _taken(
+async def what_is_taken(
     executions: ExecutionStore,
     *,
     max_runs: int = 99,
@@ -422,7 +347,7 @@ async def _taken(
     )
 
 
-async def _at_last(ask: Callable[[], Awaitable[DueWork]], found: Callable[[DueWork], object]) -> DueWork:
+async def at_last(ask: Callable[[], Awaitable[DueWork]], found: Callable[[DueWork], object]) -> DueWork:
     """The first answer with what is waited for; fails the test if it does not come for a long time."""
     deadline = time.monotonic() + LONG
     while not found(work := await ask()):
