@@ -64,7 +64,8 @@ class ForgottenExceptions(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the message alone: the exception would hold the frames of the test."""
         message = record.getMessage()
-        if "was never retrieved" in message:
+        is_cancelled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+        if "was never retrieved" in message and not is_cancelled:
             self.said.append(message + (f": {record.exc_info[1]!r}" if record.exc_info else ""))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -25,3 +26,14 @@ async def take(following: AsyncIterator[T], count: int) -> list[T]:
     """The next ones of a subscription; fail the test if they do not come for a long time."""
     async with asyncio.timeout(LONG):
         return [await anext(following) for _ in range(count)]
+
+
+@asynccontextmanager
+async def under_way(work: Coroutine[Any, Any, T]) -> AsyncGenerator[asyncio.Task[T]]:
+    """A task beside the block, which ends with it: also where a test is left out in the midst of the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -12,6 +12,7 @@ from redis_mob.codec.records import record_place
 from redis_mob.codec.runtime_metadata import overlay_place
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.payloads.settings import PayloadSettings
 from redis_mob.security.sealing import SealKey
 from redis_mob.storage import MobStorage, OpeningStorage
@@ -38,7 +39,7 @@ def damaged(stored: bytes) -> bytes:
 
 class RedisBackend(Backend):
     """A namespace of its own on the server at `url`, whose secrets are sealed if there is a key;
-    with `payloads` these are stored so."""
+    with `payloads` these are stored so. `retry` is for servers that are slow."""
 
     def __init__(
         self,
@@ -48,16 +49,22 @@ class RedisBackend(Backend):
         *,
         seal_key: SealKey | None = None,
         payloads: PayloadSettings | None = None,
+        retry: RetryPolicy | None = None,
     ) -> None:
         self.url = url
         self.name = name
         self.keys = Keys(namespace)
         self._seal_key = seal_key
         self._payloads = payloads
+        self._retry = retry or RetryPolicy()
 
     def open(self) -> OpeningStorage:
         return MobStorage.open(
-            self.url, namespace=self.keys.namespace, seal_key=self._seal_key, payloads=self._payloads
+            self.url,
+            namespace=self.keys.namespace,
+            seal_key=self._seal_key,
+            payloads=self._payloads,
+            retry=self._retry,
         )
 
     @asynccontextmanager

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.testing import Backend
 from redis_mob.testing.conformance import *  # noqa: F403
+from redis_mob.testing.waiting import LONG
 from tests.conformance.redis_backend import RedisBackend
 from tests.support.fakeredis_server import fakeredis_server
 
@@ -26,4 +28,6 @@ def fakeredis_url() -> Iterator[str]:
 
 @pytest.fixture
 def backend(fakeredis_url: str, namespace: str) -> Backend:
-    return FakeredisBackend(fakeredis_url, namespace, "redis_mob on fakeredis")
+    # Python interprets its scripts, which takes seconds for a large run where the machine is busy
+    patient = RetryPolicy(deadline=LONG, reply_timeout=LONG)
+    return FakeredisBackend(fakeredis_url, namespace, "redis_mob on fakeredis", retry=patient)

@@ -23,7 +23,7 @@ from redis_mob.models.config import ConfigChangeEvent, Delete, DeleteIfRevision,
 from redis_mob.testing.backend import Backend
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.config_documents import at, changed, deleted, put_all, revision_of
-from redis_mob.testing.waiting import LONG, take
+from redis_mob.testing.waiting import LONG, take, under_way
 
 FIFTY = [str(number) for number in range(50)]
 
@@ -160,11 +160,11 @@ class TestConfigSubscriptions(Guarantee):
         async with config.subscribe() as following:
             await config.put("n", "first", 0)
             assert await take(following, 1) == [changed("first")]
-            reading = asyncio.create_task(take(following, 50))
-            for ids in (FIFTY[:25], FIFTY[25:]):
-                await backend.disconnect()
-                await put_one_by_one(given("config", (await open_stores()).config), ids)
-            assert await reading == [changed(id) for id in FIFTY]
+            async with under_way(take(following, 50)) as reading:
+                for ids in (FIFTY[:25], FIFTY[25:]):
+                    await backend.disconnect()
+                    await put_one_by_one(given("config", (await open_stores()).config), ids)
+                assert await reading == [changed(id) for id in FIFTY]
 
     async def test_config_case_42_what_comes_after_a_snapshot(self, open_stores: Opener) -> None:
         config, another = [given("config", (await open_stores()).config) for _ in range(2)]

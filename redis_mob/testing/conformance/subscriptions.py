@@ -16,7 +16,7 @@ from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.conformance.pruning import LAST
 from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.samples.states import NOON
-from redis_mob.testing.waiting import take
+from redis_mob.testing.waiting import take, under_way
 
 
 async def numbers(following: AsyncIterator[MobEvent], count: int) -> list[int]:
@@ -50,8 +50,7 @@ class TestSubscriptions(Guarantee):
     async def test_case_032_an_event_that_no_store_wrote_is_found(
         self, events: MobEventStore, backend: Backend
     ) -> None:
-        async with events.subscribe() as following:
-            waiting = asyncio.create_task(take(following, 1))
+        async with events.subscribe() as following, under_way(take(following, 1)) as waiting:
             cursor = await backend.add_event('{"type":"mob_reset"}')
             assert [event.cursor for event in await waiting] == [cursor]
 
@@ -106,8 +105,8 @@ class TestInterruptedSubscriptions(Guarantee):
         assert delivered == list(range(100))
 
     async def test_lost_connections(self, open_stores: Opener, backend: Backend) -> None:
-        async with given("events", (await open_stores()).events).subscribe() as following:
-            reading = asyncio.create_task(take(following, 3))
+        events = given("events", (await open_stores()).events)
+        async with events.subscribe() as following, under_way(take(following, 3)) as reading:
             for number in range(3):
                 await backend.disconnect()
                 await given("events", (await open_stores()).events).append(numbered(number))
@@ -115,15 +114,12 @@ class TestInterruptedSubscriptions(Guarantee):
 
     async def test_case_041_a_subscriber_recreates_nothing(self, events: MobEventStore, backend: Backend) -> None:
         await events.append(numbered(1))
-        async with events.subscribe(after=1) as following:
-            waiting = asyncio.ensure_future(anext(following))
+        async with events.subscribe(after=1) as following, under_way(take(following, 1)):
             await backend.destroy()
             for _ in range(3):
                 await events.poll(0, 1)
                 assert await events.latest_cursor() == 0
                 assert await backend.is_destroyed()
-            waiting.cancel()
-            await asyncio.wait([waiting])
         assert await backend.is_destroyed()
 
 
