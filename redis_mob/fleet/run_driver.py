@@ -127,7 +127,7 @@ class RunDriver:
         reports: list[Report] = []
         claims: list[Claim] = []
         begun: list[Begun] = []
-        lost = 0
+        lost, waits = 0, False
         try:
             while True:
                 reports += self._reports.take(reports)
@@ -151,7 +151,7 @@ class RunDriver:
                     self._view = None
                     reports = self._reports.without_the_unsettled(reports, error)
         except Exception as error:
-            if isinstance(error, _OUTAGES):
+            if waits := isinstance(error, _OUTAGES):
                 claims = self._put_back(reports, claims, begun)
             for one in begun:
                 self._begin(one)
@@ -160,7 +160,8 @@ class RunDriver:
             # each claim came with a slot, and the others took theirs when they were decided
             with_slots = {claim.key for claim in claims}
             services.slots.give_back(len(claims) - sum(one.held.key in with_slots for one in begun))
-            self._traced.forget()
+            if not waits:
+                self._traced.forget()
             failed, self._failed = self._failed, {}
             for attempt in failed.values():
                 log_failure(services.presence.name, self._run_id, attempt)
