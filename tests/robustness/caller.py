@@ -21,7 +21,7 @@ from tests.robustness.report import BrokenError
 Call: TypeAlias = Callable[[Any], Awaitable[Any]]
 """Something that is done with the stores of a storage."""
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which a call is not going to end."""
 
 ASKED = 100

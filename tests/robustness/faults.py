@@ -26,7 +26,7 @@ from tests.robustness.report import Report, parser, run_program
 from tests.robustness.traffic import TRACKS, WRITES
 from tests.support.opening import entered
 
-REPLY_TIMEOUT = 0.5
+REPLY_TIMEOUT = 1.0
 PATIENT = RetryPolicy(deadline=50, base=0.001, cap=0.05, reply_timeout=REPLY_TIMEOUT)
 IMPATIENT = RetryPolicy(deadline=0.2, base=0.005, cap=0.01, reply_timeout=REPLY_TIMEOUT)
 """Seconds after which a reply is given up: what a black hole costs."""
