@@ -100,33 +100,33 @@ class TestDueWork(Guarantee):
         assert deadline is not None
         assert _is_at((await what_is_taken(executions)).next_run_at, deadline)
 
-    async def test_only_roles_that_are_served_aretaken(self, executions: ExecutionStore) -> None:
+    async def test_only_roles_that_are_served_are_taken(self, executions: ExecutionStore) -> None:
         run = await waiting(executions, STEP_OF_EACH_ROLE, members=1)
         view = await run.view()
 
-        async def rolestaken(*served: str, all: bool = False) -> list[str]:
+        async def roles_taken(*served: str, all: bool = False) -> list[str]:
             work = await what_is_taken(executions, serves=EVERYTHING if all else Serves(roles=frozenset(served)))
             return sorted(view.executions[due.key].role for due in work.executions)
 
         assert sorted(execution.role for execution in view.executions.values()) == sorted(ROLES)
-        assert await rolestaken("rev", "other") == ["rev"]
-        assert await rolestaken("rev", "rev-2") == ["rev-2"]
-        assert await rolestaken() == []
-        assert await rolestaken(all=True) == ["reviewer", "worker"]
+        assert await roles_taken("rev", "other") == ["rev"]
+        assert await roles_taken("rev", "rev-2") == ["rev-2"]
+        assert await roles_taken() == []
+        assert await roles_taken(all=True) == ["reviewer", "worker"]
 
-    async def test_only_mobs_and_releases_that_are_served_aretaken(self, executions: ExecutionStore) -> None:
+    async def test_only_mobs_and_releases_that_are_served_are_taken(self, executions: ExecutionStore) -> None:
         for release in (None, "v1", "v2"):
             await started(executions, ONE_STEP, release=release)
 
-        async def releasestaken(mob: str, release: str) -> list[str | None]:
+        async def releases_taken(mob: str, release: str) -> list[str | None]:
             work = await what_is_taken(executions, serves=Serves(mobs=frozenset((mob,)), release=release))
             views = [await executions.load(due.run_id) for due in work.executions]
             return [view.launch.release for view in views if view is not None]
 
-        assert await releasestaken("another", "v1") == []
-        assert sorted(map(str, await releasestaken(ONE_STEP.id, "v1"))) == ["None", "v1"]
-        assert await releasestaken(ONE_STEP.id, "") == []
-        assert await releasestaken(ONE_STEP.id, "v2") == ["v2"]
+        assert await releases_taken("another", "v1") == []
+        assert sorted(map(str, await releases_taken(ONE_STEP.id, "v1"))) == ["None", "v1"]
+        assert await releases_taken(ONE_STEP.id, "") == []
+        assert await releases_taken(ONE_STEP.id, "v2") == ["v2"]
 
     async def test_a_definition_is_left_to_workers_that_are_made_for_it(self, executions: ExecutionStore) -> None:
         """As long as there are any."""
