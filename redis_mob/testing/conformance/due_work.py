@@ -161,21 +161,21 @@ class TestDueWork(Guarantee):
         first, second = keys_of(await run.view())
         await run.claim(first, second)
 
-        async def runstaken(leads: tuple[str, ...], patience: timedelta) -> tuple[tuple[str, ...], DueWork]:
+        async def runs_taken(leads: tuple[str, ...], patience: timedelta) -> tuple[tuple[str, ...], DueWork]:
             work = await executions.take_due(
                 max_runs=9, max_executions=0, keep=timedelta(), leads=leads, patience=patience
             )
             return work.runs, work
 
         assert await executions.commit(run.reported(await run.view(), first))
-        runs, work = await runstaken((), LONG_LEASE)
+        runs, work = await runs_taken((), LONG_LEASE)
         assert runs == ()
         assert work.next_run_at is not None
         assert timedelta() < work.next_run_at - work.now <= LONG_LEASE
-        assert (await runstaken((run.run_id,), LONG_LEASE))[0] == (run.run_id,)
+        assert (await runs_taken((run.run_id,), LONG_LEASE))[0] == (run.run_id,)
         await run.advance()
         assert await executions.commit(run.reported(await run.view(), second))
-        assert (await runstaken((), timedelta()))[0] == (run.run_id,)
+        assert (await runs_taken((), timedelta()))[0] == (run.run_id,)
 
     async def test_a_run_may_begin_later(self, executions: ExecutionStore) -> None:
         at = datetime.now(UTC) + timedelta(hours=1)
