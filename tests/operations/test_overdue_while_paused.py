@@ -12,6 +12,7 @@ from redis_mob.fleet.pausing import held_back
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.due_work import DueExecution
 from redis_mob.models.execution import EVERYTHING, Claim, ExecutionKey, ExecutionStatus, Serves
+from redis_mob.models.flow_spec import RetrySpec
 from redis_mob.models.limits import ConcurrencySpec
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
@@ -20,8 +21,9 @@ from redis_mob.testing.samples.states import NOON
 from tests.fleet.flows import mob, step
 from tests.operations.test_pauses import SCOPES, pause, resume
 
-FREE = mob({"a": step()}, limits={"max_step_retries": 1})
-LIMITED = mob({"a": step(concurrency=ConcurrencySpec(limit=1))}, limits={"max_step_retries": 1})
+MUCH_LATER = RetrySpec(attempts=2, first=3600, most=3600)
+FREE = mob({"a": step(retry=MUCH_LATER)})
+LIMITED = mob({"a": step(retry=MUCH_LATER, concurrency=ConcurrencySpec(limit=1))})
 DEFINITIONS = pytest.mark.parametrize("definition", [FREE, LIMITED], ids=["free", "limited"])
 
 
