@@ -19,6 +19,7 @@ _REDIRECT = """<!doctype html>
 <meta charset="utf-8">
 <meta http-equiv="refresh" content="0; url={0}/index.html">
 <link rel="canonical" href="{0}/index.html">
+<link rel="icon" href="{0}/_static/favicon.svg">
 <title>redis_mob</title>
 <p><a href="{0}/index.html">The documentation of redis_mob</a></p>
 </html>
