@@ -27,16 +27,14 @@ class DoubtfulClaims:
         return bool(self._doubts)
 
     def begin(self, executions: Mapping[ExecutionKey, Execution], claims: Iterable[Claim]) -> Doubt:
-        """Doubt a commit that is about to be sent, if it claims anything."""
+        """Doubt a commit that is about to be sent."""
         doubt = Doubt(executions, tuple(claims))
-        if executions:
-            self._doubts.append(doubt)
+        self._doubts.append(doubt)
         return doubt
 
     def end(self, doubt: Doubt) -> None:
         """The outcome of a commit is known."""
-        if doubt in self._doubts:
-            self._doubts.remove(doubt)
+        self._doubts.remove(doubt)
 
     def happened(self, view: RunView) -> set[ExecutionKey]:
         """What was claimed, as the run shows that was read since."""
@@ -52,9 +50,11 @@ class DoubtfulClaims:
         return [one for one in claims if one.key not in lost or one not in made]
 
     def forget_settled(self, view: RunView) -> None:
-        """Doubt only what may still happen to a run as it was read: while none of its executions was claimed since."""
+        """Doubt only claims that may still happen to a run as it was read: those of which none was claimed since."""
         self._doubts = [
-            doubt for doubt in self._doubts if all(_may_happen(view, *one) for one in doubt.executions.items())
+            doubt
+            for doubt in self._doubts
+            if doubt.executions and all(_may_happen(view, *one) for one in doubt.executions.items())
         ]
 
 

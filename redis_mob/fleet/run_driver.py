@@ -142,7 +142,7 @@ class RunDriver:
                     self._unread = unread
                 except _OUTAGES as error:
                     # An OutcomeUnknownError is a WriteFailedError too, and needs no other treatment: if the commit did
-                    # happen, the next read shows it, and the decision finds nothing to do.
+                    # happen, a read shows it, and the decision finds nothing to do; what it claims is kept as a doubt.
                     self._view = None
                     self._traced.doubt()
                     outage.bear(error)
@@ -208,7 +208,8 @@ class RunDriver:
         if looks:
             self._look_again, self._view = False, None
         if self._doubts or (self._view is not None and self._view.pauses):
-            self._view = None  # a paused run may have been resumed since, and has little to do
+            # A commit in doubt may have happened since. So may the end of a pause; and a paused run has little to do.
+            self._view = None
         is_fresh = self._view is None
         view = await self._read() if self._view is None else replace(self._view, now=services.clock.now())
         if view is None:

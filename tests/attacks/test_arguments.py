@@ -86,22 +86,18 @@ def must_be(method: Method, argument: str) -> type[RedisMobError] | tuple[type[R
 @pytest.mark.parametrize("method", methods())
 async def test_a_value_that_is_nearly_right(pair: Pair, method: Method) -> None:
     before = await pair.content()
-    values = [
-        (argument, odd)
-        for argument, right in right_arguments(method, pair.scenes[0]).items()
-        for odd in odd_values(right, json=is_any_json(method, argument))
-    ]
-    for argument, odd in (one for one in values if one[1].refused):
-        answer, refusal = await pair.tried(method, argument, odd.value, odd.value), must_be(method, argument)
-        assert isinstance(answer, refusal), f"{argument}, {odd.label}: {said(answer)[:300]}"
-        assert len(str(answer)) < 600
-    assert await pair.content() == before
-    for argument, odd in (one for one in values if not one[1].refused):
-        answer = await pair.tried(method, argument, odd.value, odd.value)
-        if not isinstance(answer, InternalError | ValidationError):
+    for argument, right in right_arguments(method, pair.scenes[0]).items():
+        for odd in odd_values(right, json=is_any_json(method, argument)):
+            answer = await pair.tried(method, argument, odd.value, odd.value)
+            if odd.refused:
+                refusal = must_be(method, argument)
+                assert isinstance(answer, refusal), f"{argument}, {odd.label}: {said(answer)[:300]}"
+                assert len(str(answer)) < 600
+            if isinstance(answer, InternalError | ValidationError) or (odd.refused and is_any_json(method, argument)):
+                continue
             assert not isinstance(answer, SerializationError), f"{argument}, {odd.label}: {answer}"
             before = await pair.content()
-    assert await pair.content() == before
+        assert await pair.content() == before, argument
 
 
 MODELS = [

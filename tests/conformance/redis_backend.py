@@ -56,7 +56,7 @@ class RedisBackend(Backend):
         self.keys = Keys(namespace)
         self._seal_key = seal_key
         self._payloads = payloads
-        self._retry = retry or RetryPolicy()
+        self._retry = retry
 
     def open(self) -> OpeningStorage:
         return MobStorage.open(

@@ -313,7 +313,7 @@ async def survived(url: str, scenario: Scenario, death: Death, play: Play) -> st
     return process.died_of
 
 
-EVERY = 1 if os.environ.get("REDIS_MOB_ALL_POINTS") else 10
+EVERY = 1 if os.environ.get("REDIS_MOB_ALL_POINTS") else 6
 """Of so many calls that follow each other one is a point, another one in each run of the tests: each point is a whole
 run of a flow, and all of them together, which `make robustness` tries, take ten minutes."""
 

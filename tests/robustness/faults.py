@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import Any
 
 from redis_mob.connection.embedded.server import EmbeddedServer
@@ -112,10 +112,11 @@ async def run(
     finally:
         if sabotage is not None:
             sabotage.cancel()
-            with suppress(asyncio.CancelledError):
-                await sabotage  # one that failed has broken nothing
+            await asyncio.wait([sabotage])
         await network.aclose()
         await server.aclose()
+    if sabotage is not None and not sabotage.cancelled():
+        sabotage.result()  # one that has failed broke nothing
     figures = {
         "mutating operations": clients.writes,
         "seconds": round(seconds, 1),
